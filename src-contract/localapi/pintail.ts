@@ -1,0 +1,51 @@
+/**
+ * What only our daemon offers: `/localapi/v0/pintail/…`. Clients probe `features` first; a stock daemon answers 404 and
+ * the screens that need more say so.
+ */
+import type { IpPort, StableNodeId, TimeText } from '../ids.ts'
+
+/** `GET pintail/features`. Names are added, never reused. */
+export interface PintailFeatures {
+  version: string
+  /** One integer; `docs/rules/localapi.md` lists what each step added. */
+  extension: number
+  features: string[]
+}
+
+/** Where a peer's packets go right now. `idle`: no session, the path is picked on the first packet. */
+export type PathKind = 'direct' | 'relay' | 'peer-relay' | 'idle' | 'none'
+
+/** Closed list: why a path changed. */
+export type PathReason =
+  | 'first-packet'
+  | 'pong'
+  | 'better-path'
+  | 'ping-timeout'
+  | 'network-change'
+  | 'peer-restarted'
+  | 'endpoint-gone'
+  | 'no-home-relay'
+  | 'idle'
+
+export interface PathTransition {
+  at: TimeText
+  from: PathKind
+  to: PathKind
+  endpoint: IpPort | ''
+  derpRegion: number
+  reason: PathReason
+}
+
+/** `GET pintail/paths` → `{ [StableNodeId]: PathReport }`. */
+export interface PathReport {
+  kind: PathKind
+  endpoint: IpPort | ''
+  derpRegion: number
+  derpRegionCode: string
+  /** Of the path in use; 0 when it was never measured. */
+  latencyMs: number
+  candidates: { endpoint: IpPort; source: 'netmap' | 'call-me-maybe' | 'ping'; lastPongMs: number | null }[]
+  history: PathTransition[]
+}
+
+export type PathReports = { [id: StableNodeId]: PathReport }
