@@ -1,0 +1,158 @@
+/**
+ * The door between JavaScript, which decides, and the packet path, which moves bytes.
+ *
+ * Behind it stand two implementations of one interface: the native addon (threads, offloads, batches) and `twin.ts`
+ * (TypeScript; the oracle in differential tests and the fallback where the addon cannot load). Down go tables: peers,
+ * keypairs, destinations, the filter. Up come batches of what the path must not decide: handshakes, disco, STUN, packets
+ * without a session, packets for a relay. No packet of an established direct session reaches the JavaScript heap when
+ * the native path is in use.
+ *
+ * Ids are chosen by JavaScript: `PeerId` for a WireGuard peer, `localIndex` (u32, random, unique) for a keypair.
+ * Every call is synchronous and takes effect for the next packet; calls for unknown ids are ignored (a table change and
+ * a departing peer may cross). Nothing throws except `openDataPath`.
+ */
+import type { IpPort, PrefixText } from '../src-contract/ids.ts'
+
+export type PeerId = number
+
+/** Where a peer's sealed datagrams go. More than one at once while a direct path is not proven. */
+export interface Destination {
+  /** Direct address. */
+  readonly udp?: IpPort
+  /** Peer relay: wrap in Geneve with this VNI and send to `udp`. */
+  readonly vni?: number
+  /** Hand the sealed datagram up as `toRelay` (as well). */
+  readonly relay: boolean
+}
+
+export interface Keypair {
+  readonly peer: PeerId
+  /** Our index: what the peer writes into its datagrams. */
+  readonly localIndex: number
+  /** The peer's index: what we write. */
+  readonly remoteIndex: number
+  readonly sendKey: Uint8Array
+  readonly receiveKey: Uint8Array
+  /**
+   * `current`: send with it at once (initiator). `next`: receive only, until the first valid datagram under it makes it
+   * current (responder); the path does that switch itself and reports `confirmed`.
+   */
+  readonly slot: 'current' | 'next'
+}
+
+/** One allow rule, compiled (`src-native/filter.ts` compiles FilterRules). Family-pure: all v4 or all v6. */
+export interface CompiledRule {
+  readonly sources: readonly PrefixText[]
+  readonly destinations: readonly { readonly prefix: PrefixText; readonly firstPort: number; readonly lastPort: number }[]
+  readonly protocols: readonly number[]
+}
+
+export interface FilterTable {
+  readonly rules: readonly CompiledRule[]
+  /** Own addresses and advertised routes: destinations that may be reached at all. */
+  readonly localNets: readonly PrefixText[]
+  readonly shieldsUp: boolean
+  /** TCP ports of our PeerAPI per own address: their SYN always passes; authorisation happens in HTTP. */
+  readonly peerApi: readonly { readonly address: string; readonly port: number }[]
+}
+
+export interface PeerTable {
+  readonly peer: PeerId
+  /** Sources this peer may use and destinations routed to it. */
+  readonly allowedIps: readonly PrefixText[]
+  /** Only answers to flows we started come in from this peer. */
+  readonly jailed: boolean
+}
+
+/** Traffic since the last report of this keypair, merged; at most one per peer and flush. */
+export interface Activity {
+  readonly kind: 'activity'
+  readonly peer: PeerId
+  readonly localIndex: number
+  /** A non-empty packet was sealed / anything (also a keepalive) was sealed. */
+  readonly sentData: boolean
+  readonly sentAny: boolean
+  readonly receivedData: boolean
+  readonly receivedAny: boolean
+  /** Next send counter of that keypair: rekey by count. */
+  readonly sendCounter: number
+  /** Where the last authenticated datagram came from. */
+  readonly from: IpPort | 'relay' | undefined
+}
+
+export type DoorEvent =
+  | Activity
+  /** First valid datagram under `next`: it is `current` now and the handshake is complete. */
+  | { readonly kind: 'confirmed'; readonly peer: PeerId; readonly localIndex: number }
+  /** A datagram that is not transport data of a known keypair: handshake, cookie, disco, STUN, or noise. */
+  | { readonly kind: 'datagram'; readonly from: IpPort; readonly bytes: Uint8Array }
+  /** A sealed datagram for the relay. */
+  | { readonly kind: 'toRelay'; readonly peer: PeerId; readonly bytes: Uint8Array }
+  /** An IP packet for a peer that has no usable keypair: stage it, shake hands, `sendPacket` it later. */
+  | { readonly kind: 'noSession'; readonly peer: PeerId; readonly packet: Uint8Array }
+  /** A TSMP message (IP protocol 99) or an ICMP echo reply to `expectEcho`, already decrypted and source-checked. */
+  | { readonly kind: 'tsmp' | 'echoReply'; readonly peer: PeerId; readonly packet: Uint8Array }
+  /** An inbound packet for an address registered with `setLocalService`. */
+  | { readonly kind: 'local'; readonly peer: PeerId | undefined; readonly packet: Uint8Array }
+  /** A send to this address failed; errno name. */
+  | { readonly kind: 'sendFailed'; readonly to: IpPort; readonly code: string }
+  | { readonly kind: 'tunDown' | 'tunUp' }
+
+export interface PeerCounters {
+  readonly rxBytes: number
+  readonly txBytes: number
+  readonly rxPackets: number
+  readonly txPackets: number
+}
+
+export interface DataPathStats {
+  readonly backend: string
+  /** Drop reason → count; reasons are the labels of `Decoded` and of the filter. */
+  readonly drops: { readonly [reason: string]: number }
+  readonly peers: ReadonlyMap<PeerId, PeerCounters>
+}
+
+export interface DataPathOptions {
+  /** Interface to create, or undefined for none (tests, userspace mode). */
+  readonly tunName: string | undefined
+  readonly mtuBytes: number
+  /** Wanted UDP port for both families; 0 = any. The v4 socket must bind; v6 may fail. */
+  readonly udpPort: number
+  /** SO_MARK for the UDP sockets, so that their datagrams bypass the tunnel's routes; 0 = none. */
+  readonly fwmark: number
+  /** Called once per batch, never re-entrantly. Byte arrays in it are the receiver's to keep. */
+  readonly onEvents: (events: DoorEvent[]) => void
+}
+
+export interface DataPath {
+  /** Name the kernel gave the interface; undefined without one. */
+  readonly tunName: string | undefined
+  /** Bound ports; v6 undefined where the host has none. */
+  readonly udpPorts: { readonly v4: number; readonly v6: number | undefined }
+
+  setPeer(table: PeerTable): void
+  removePeer(peer: PeerId): void
+  /** A new keypair rotates the slots as WireGuard §4 says; older ones keep receiving until dropped. */
+  addKeypair(keypair: Keypair): void
+  dropKeypair(localIndex: number): void
+  setDestination(peer: PeerId, destination: Destination): void
+  setFilter(table: FilterTable): void
+  /** Destinations whose packets come up as `local` instead of going to the host (100.100.100.100, user-space services). */
+  setLocalService(addresses: readonly string[]): void
+  /** Report echo replies with this identifier as `echoReply` for ten seconds. */
+  expectEcho(identifier: number): void
+
+  /** Plain datagram: handshakes, disco, STUN. */
+  sendDatagram(to: IpPort, bytes: Uint8Array): void
+  /** Seal an IP packet (empty = keepalive) for a peer and send it; without a session it comes back as `noSession`. */
+  sendPacket(peer: PeerId, packet: Uint8Array): void
+  /** A sealed datagram that arrived over the relay from this peer. */
+  receiveFromRelay(peer: PeerId, bytes: Uint8Array): void
+  /** Write an IP packet to the host as if it came from the tunnel (answers of local services). */
+  writeToHost(packet: Uint8Array): void
+
+  /** New sockets, same port preferred (after a network change). Answers the bound ports. */
+  rebind(udpPort: number): Promise<{ readonly v4: number; readonly v6: number | undefined }>
+  stats(): DataPathStats
+  close(): Promise<void>
+}
