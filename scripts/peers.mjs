@@ -1,0 +1,31 @@
+// `npm run peers`: installs the stock programs that interoperability tests and benches run beside ours.
+import { existsSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { hasCommand, root, run } from './process.mjs'
+import { note, step } from './say.mjs'
+
+export const stockVersion = 'v1.102.5'
+const programs = [
+  { name: 'tailscale', module: `tailscale.com/cmd/tailscale@${stockVersion}` },
+  { name: 'tailscaled', module: `tailscale.com/cmd/tailscaled@${stockVersion}` },
+  { name: 'derper', module: `tailscale.com/cmd/derper@${stockVersion}` },
+  { name: 'wireguard', module: 'golang.zx2c4.com/wireguard@latest' },
+]
+
+/** Where the stock programs are: the folder the user names, else where `npm run peers` puts them. */
+export const peersFolder = process.env.PINTAIL_PEERS ?? join(root, '.cache', 'peers')
+
+if (import.meta.filename === process.argv[1] || process.argv[1]?.endsWith('peers.mjs')) {
+  const missing = programs.filter(({ name }) => !existsSync(join(peersFolder, name)))
+  if (missing.length === 0) note(`all stock programs are in ${peersFolder}`)
+  else if (!hasCommand('go')) {
+    note('Go (1.26.6 or newer) is needed to install the stock programs; without them interoperability tests are skipped by name')
+    process.exitCode = 1
+  } else {
+    mkdirSync(peersFolder, { recursive: true })
+    for (const { name, module } of missing)
+      await step(`go install ${module}`, (progress) =>
+        run('go', ['install', module], { env: { ...process.env, GOBIN: peersFolder, CGO_ENABLED: '0' }, onLine: progress }).then(() => name),
+      )
+  }
+}

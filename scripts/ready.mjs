@@ -1,0 +1,91 @@
+// Makes a fresh checkout ready: npm dependencies, Node 24, the native addon, system packages. Re-entrant: each step is
+// skipped when its result is there. Plain Node 20, no dependencies.
+import { createHash } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { hasCommand, node24, root, run } from './process.mjs'
+import { note, step } from './say.mjs'
+
+/** Debian package → a file or command that shows it is there. Only what Node cannot bring along. */
+const systemPackages = {
+  build: { 'g++': 'g++' },
+  lab: {
+    iproute2: 'ip',
+    nftables: 'nft',
+    'iputils-ping': 'ping',
+    procps: 'sysctl',
+    'util-linux': 'unshare',
+    conntrack: 'conntrack',
+  },
+  bench: { iperf3: 'iperf3' },
+  display: { xvfb: 'Xvfb', xauth: 'xauth', 'dbus-daemon': 'dbus-daemon', dbus: 'dbus-run-session' },
+  electron: {
+    'libgtk-3-0': 'libgtk-3.so.0',
+    libnss3: 'libnss3.so',
+    libasound2: 'libasound.so.2',
+    libgbm1: 'libgbm.so.1',
+    libxss1: 'libXss.so.1',
+    libxtst6: 'libXtst.so.6',
+    'libatspi2.0-0': 'libatspi.so.0',
+    'libdrm2': 'libdrm.so.2',
+    libcups2: 'libcups.so.2',
+    libxkbcommon0: 'libxkbcommon.so.0',
+    libnotify4: 'libnotify.so.4',
+    'libsecret-1-0': 'libsecret-1.so.0',
+    'xdg-utils': 'xdg-open',
+  },
+}
+
+async function sharedLibraries() {
+  for (const ldconfig of ['/sbin/ldconfig', '/usr/sbin/ldconfig'])
+    if (existsSync(ldconfig)) return run(ldconfig, ['-p'])
+  return ''
+}
+
+async function missingPackages(groups) {
+  const libraries = await sharedLibraries()
+  const isThere = (sign) =>
+    sign.includes('.so') ? libraries.includes(sign) : hasCommand(sign) || existsSync(`/usr/sbin/${sign}`) || existsSync(`/sbin/${sign}`)
+  return groups.flatMap((group) => Object.entries(systemPackages[group]).filter(([, sign]) => !isThere(sign)).map(([name]) => name))
+}
+
+/** Installs what is missing as root on Debian and its kin; otherwise prints the one command. Answers what is still missing. */
+async function systemReady(groups) {
+  if (process.platform !== 'linux') return []
+  const missing = await missingPackages(groups)
+  if (missing.length === 0) return []
+  const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
+  if (process.getuid() !== 0 || !hasCommand('apt-get')) {
+    note(`these system packages are missing: ${missing.join(' ')}`)
+    note(`install them with:  sudo ${command}`)
+    return missing
+  }
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  await step(`install system packages: ${missing.join(' ')}`, async (progress) => {
+    await run('apt-get', ['update'], { env, onLine: progress })
+    await run('apt-get', ['install', '-y', '--no-install-recommends', ...missing], { env, onLine: progress })
+  })
+  return missingPackages(groups)
+}
+
+async function dependenciesReady() {
+  const stamp = join(root, 'node_modules', '.pintail-ready')
+  const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  if (existsSync(node24) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
+  await step('install npm dependencies', (progress) =>
+    run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], { onLine: progress }),
+  )
+  if (!existsSync(node24)) await step('fetch Node 24', () => run('npm', ['rebuild', 'node']))
+  mkdirSync(join(root, 'node_modules'), { recursive: true })
+  writeFileSync(stamp, wanted)
+}
+
+/** Everything a script needs before it can start. `groups` names system packages; answers those that are still missing. */
+export async function makeReady(groups) {
+  const [major] = process.versions.node.split('.').map(Number)
+  if (major < 20) throw new Error(`Node ${process.versions.node} is too old; Node 20 or newer is needed to start`)
+  await dependenciesReady()
+  const missing = await systemReady(['build', ...groups])
+  await step('build the native addon', () => run(node24, [join(root, 'scripts', 'native.mjs')]))
+  return missing
+}
