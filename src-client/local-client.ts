@@ -1,0 +1,210 @@
+/**
+ * The LocalAPI as functions: what CLI, app and lab call on a running daemon, ours or a stock one. Replies are trusted
+ * to have the daemon's shape (it runs with more rights than we do) but not to arrive whole. Specified in
+ * `docs/rules/localapi.md`; errors are {@link LocalApiError}, an abort throws the signal's reason.
+ */
+import type { DerpMap, UserProfile } from '../src-contract/control/map.ts'
+import { CAPABILITY_VERSION } from '../src-contract/control/versions.ts'
+import type { Notify } from '../src-contract/localapi/notify.ts'
+import type { PingResult, PingType, WhoIs } from '../src-contract/localapi/ping.ts'
+import type { PathReports, PintailFeatures } from '../src-contract/localapi/pintail.ts'
+import type { LoginProfile, MaskedPrefs, Prefs, StartOptions } from '../src-contract/localapi/prefs.ts'
+import type { Status } from '../src-contract/localapi/status.ts'
+import { parseLossless, writeLossless } from './json.ts'
+import { LocalApiError } from './local-api-error.ts'
+import { type Reply, type RequestOptions, SocketTransport } from './request.ts'
+import { openWatch, type Watch, type WatchOptions } from './watch.ts'
+
+export interface LocalClientOptions {
+  socketPath: string
+  /** The caller's word on why it acts, sent along for the daemon's audit log. */
+  reason?: string
+}
+
+export interface CallOptions {
+  signal?: AbortSignal | undefined
+  timeoutMs?: number
+}
+
+export interface ExitNodeSuggestion {
+  ID: string
+  Name: string
+  Location?: { Country?: string; CountryCode?: string; City?: string; CityCode?: string }
+}
+
+const PREFIX = '/localapi/v0/'
+/** Commands may have to wait for control or for the operating system. */
+const COMMAND_TIMEOUT_MS = 60_000
+
+export class LocalClient {
+  readonly socketPath: string
+  readonly #transport: SocketTransport
+  #daemonVersion: string | undefined
+
+  constructor(options: LocalClientOptions) {
+    this.socketPath = options.socketPath
+    const headers: Record<string, string> = { 'Tailscale-Cap': String(CAPABILITY_VERSION) }
+    if (options.reason) headers['X-Tailscale-Reason'] = Buffer.from(options.reason, 'utf8').toString('base64')
+    this.#transport = new SocketTransport(options.socketPath, headers)
+  }
+
+  /** From the latest answer's header; undefined before one, "" when the daemon does not say. */
+  get daemonVersion(): string | undefined {
+    return this.#daemonVersion
+  }
+
+  close(): void {
+    this.#transport.close()
+  }
+
+  /** Any endpoint. `path` may be absolute or relative to `/localapi/v0/`. */
+  async request(method: string, path: string, options: RequestOptions = {}): Promise<Reply> {
+    const fallback = method === 'GET' ? {} : { timeoutMs: COMMAND_TIMEOUT_MS }
+    const full = path.startsWith('/') ? path : PREFIX + path
+    const reply = await this.#transport.exchange(method, full, { ...fallback, ...options })
+    const version = reply.headers['tailscale-version']
+    this.#daemonVersion = typeof version === 'string' ? version : ''
+    return reply
+  }
+
+  /** Any endpoint that answers JSON. */
+  async json(method: string, path: string, options: RequestOptions & { json?: unknown } = {}): Promise<unknown> {
+    const { json, ...rest } = options
+    const headers = json === undefined ? rest.headers : { 'Content-Type': 'application/json', ...rest.headers }
+    const reply = await this.request(method, path, {
+      ...rest,
+      ...(headers === undefined ? {} : { headers }),
+      ...(json === undefined ? {} : { body: writeLossless(json) }),
+    })
+    try {
+      return parseLossless(reply.body.toString('utf8'))
+    } catch (error) {
+      throw new LocalApiError('bad-reply', `the answer to ${path} is not JSON`, { status: reply.status, cause: error })
+    }
+  }
+
+  async #object<T>(method: string, path: string, options: RequestOptions & { json?: unknown } = {}): Promise<T> {
+    const value = await this.json(method, path, options)
+    if (typeof value === 'object' && value !== null) return value as T
+    throw new LocalApiError('bad-reply', `the answer to ${path} is not an object`)
+  }
+
+  status(options: CallOptions & { peers?: boolean } = {}): Promise<Status> {
+    const { peers, ...rest } = options
+    return this.#object<Status>('GET', 'status', peers === false ? { ...rest, query: { peers: false } } : rest)
+  }
+
+  prefs(options: CallOptions = {}): Promise<Prefs> {
+    return this.#object<Prefs>('GET', 'prefs', options)
+  }
+
+  editPrefs(masked: MaskedPrefs, options: CallOptions = {}): Promise<Prefs> {
+    return this.#object<Prefs>('PATCH', 'prefs', { ...options, json: masked })
+  }
+
+  /** The daemon's objection to these prefs, or undefined. */
+  async checkPrefs(prefs: Prefs, options: CallOptions = {}): Promise<string | undefined> {
+    const reply = await this.#object<{ Error?: string }>('POST', 'check-prefs', { ...options, json: prefs })
+    return reply.Error || undefined
+  }
+
+  async start(start: StartOptions, options: CallOptions = {}): Promise<void> {
+    await this.request('POST', 'start', {
+      ...options,
+      expect: [204],
+      body: writeLossless(start),
+      headers: { 'Content-Type': 'application/json' },
+    })
+  }
+
+  async loginInteractive(options: CallOptions = {}): Promise<void> {
+    await this.request('POST', 'login-interactive', { ...options, expect: [204] })
+  }
+
+  async logout(options: CallOptions = {}): Promise<void> {
+    await this.request('POST', 'logout', { ...options, expect: [204] })
+  }
+
+  async profiles(options: CallOptions = {}): Promise<LoginProfile[]> {
+    return ((await this.json('GET', 'profiles/', options)) as LoginProfile[] | null) ?? []
+  }
+
+  currentProfile(options: CallOptions = {}): Promise<LoginProfile> {
+    return this.#object<LoginProfile>('GET', 'profiles/current', options)
+  }
+
+  async newProfile(options: CallOptions = {}): Promise<void> {
+    await this.request('PUT', 'profiles/', { ...options, expect: [201] })
+  }
+
+  async switchProfile(id: string, options: CallOptions = {}): Promise<void> {
+    await this.request('POST', `profiles/${encodeURIComponent(id)}`, { ...options, expect: [204] })
+  }
+
+  async deleteProfile(id: string, options: CallOptions = {}): Promise<void> {
+    await this.request('DELETE', `profiles/${encodeURIComponent(id)}`, { ...options, expect: [204] })
+  }
+
+  /** Waits for the pong; give a signal. A target that cannot be pinged is `Err` in the result. */
+  ping(ip: string, type: PingType, options: CallOptions & { size?: number } = {}): Promise<PingResult> {
+    const { size, ...rest } = options
+    return this.#object<PingResult>('POST', 'ping', {
+      timeoutMs: 0,
+      ...rest,
+      query: { ip, type, size: size === 0 ? undefined : size },
+    })
+  }
+
+  whois(addr: string, options: CallOptions & { proto?: string } = {}): Promise<WhoIs> {
+    const { proto, ...rest } = options
+    return this.#object<WhoIs>('GET', 'whois', { ...rest, query: { addr, proto: proto || undefined } })
+  }
+
+  userProfile(id: string, options: CallOptions = {}): Promise<UserProfile> {
+    return this.#object<UserProfile>('GET', 'user-profile', { ...options, query: { id } })
+  }
+
+  async derpMap(options: CallOptions = {}): Promise<DerpMap | null> {
+    return (await this.json('GET', 'derpmap', options)) as DerpMap | null
+  }
+
+  suggestExitNode(options: CallOptions = {}): Promise<ExitNodeSuggestion> {
+    return this.#object<ExitNodeSuggestion>('GET', 'suggest-exit-node', options)
+  }
+
+  /** null when there is none. */
+  async serveConfig(options: CallOptions = {}): Promise<{ config: Record<string, unknown> | null; etag: string }> {
+    const reply = await this.request('GET', 'serve-config', options)
+    const config = parseLossless(reply.body.toString('utf8')) as Record<string, unknown> | null
+    return { config, etag: String(reply.headers.etag ?? '') }
+  }
+
+  /** undefined: not our daemon. */
+  pintailFeatures(options: CallOptions = {}): Promise<PintailFeatures | undefined> {
+    return orUndefined(this.#object<PintailFeatures>('GET', 'pintail/features', options))
+  }
+
+  /** undefined: not our daemon. */
+  pintailPaths(options: CallOptions = {}): Promise<PathReports | undefined> {
+    return orUndefined(this.#object<PathReports>('GET', 'pintail/paths', options))
+  }
+
+  /** Resolves when the daemon has registered the watcher. */
+  watch(options: WatchOptions): Promise<Watch> {
+    return openWatch(this.#transport, options)
+  }
+
+  async *watchBus(options: WatchOptions): AsyncGenerator<Notify> {
+    yield* await this.watch(options)
+  }
+}
+
+/** A stock daemon answers 404 for what only ours has. */
+async function orUndefined<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (error instanceof LocalApiError && error.code === 'not-found') return undefined
+    throw error
+  }
+}
