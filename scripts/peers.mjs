@@ -19,13 +19,18 @@ if (import.meta.filename === process.argv[1] || process.argv[1]?.endsWith('peers
   const missing = programs.filter(({ name }) => !existsSync(join(peersFolder, name)))
   if (missing.length === 0) note(`all stock programs are in ${peersFolder}`)
   else if (!hasCommand('go')) {
-    note('Go (1.26.6 or newer) is needed to install the stock programs; without them interoperability tests are skipped by name')
+    note(
+      'Go (1.26.6 or newer) is needed to install the stock programs; without them interoperability tests are skipped by name',
+    )
     process.exitCode = 1
   } else {
     mkdirSync(peersFolder, { recursive: true })
     for (const { name, module } of missing)
       await step(`go install ${module}`, (progress) =>
-        run('go', ['install', module], { env: { ...process.env, GOBIN: peersFolder, CGO_ENABLED: '0' }, onLine: progress }).then(() => name),
+        run('go', ['install', module], {
+          env: { ...process.env, GOBIN: peersFolder, CGO_ENABLED: '0' },
+          onLine: progress,
+        }).then(() => name),
       )
   }
 }

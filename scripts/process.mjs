@@ -47,7 +47,13 @@ export function run(command, args, { onLine, ...options } = {}) {
 function endTree(child, signal) {
   const pids = [child.pid]
   try {
-    pids.push(...readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number))
+    pids.push(
+      ...readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+        .trim()
+        .split(' ')
+        .filter(Boolean)
+        .map(Number),
+    )
   } catch {
     // no /proc on this system: the child alone must do
   }

@@ -27,7 +27,7 @@ const systemPackages = {
     libxss1: 'libXss.so.1',
     libxtst6: 'libXtst.so.6',
     'libatspi2.0-0': 'libatspi.so.0',
-    'libdrm2': 'libdrm.so.2',
+    libdrm2: 'libdrm.so.2',
     libcups2: 'libcups.so.2',
     libxkbcommon0: 'libxkbcommon.so.0',
     libnotify4: 'libnotify.so.4',
@@ -45,8 +45,14 @@ async function sharedLibraries() {
 async function missingPackages(groups) {
   const libraries = await sharedLibraries()
   const isThere = (sign) =>
-    sign.includes('.so') ? libraries.includes(sign) : hasCommand(sign) || existsSync(`/usr/sbin/${sign}`) || existsSync(`/sbin/${sign}`)
-  return groups.flatMap((group) => Object.entries(systemPackages[group]).filter(([, sign]) => !isThere(sign)).map(([name]) => name))
+    sign.includes('.so')
+      ? libraries.includes(sign)
+      : hasCommand(sign) || existsSync(`/usr/sbin/${sign}`) || existsSync(`/sbin/${sign}`)
+  return groups.flatMap((group) =>
+    Object.entries(systemPackages[group])
+      .filter(([, sign]) => !isThere(sign))
+      .map(([name]) => name),
+  )
 }
 
 /** Installs what is missing as root on Debian and its kin; otherwise prints the one command. Answers what is still missing. */
@@ -68,12 +74,16 @@ async function systemReady(groups) {
   return missingPackages(groups)
 }
 
+// `npm install --no-save`, not `npm ci`: a registry mirror may lack another platform's optional package, which `ci` takes for a
+// lock file out of step. Versions and integrity still come from the lock file, and it is not written.
 async function dependenciesReady() {
   const stamp = join(root, 'node_modules', '.pintail-ready')
-  const wanted = createHash('sha256').update(readFileSync(join(root, 'package-lock.json'))).digest('hex')
+  const wanted = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
   if (existsSync(node24) && existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return
   await step('install npm dependencies', (progress) =>
-    run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], { onLine: progress }),
+    run('npm', ['install', '--no-save', '--no-fund', '--no-audit', '--loglevel=error'], { onLine: progress }),
   )
   if (!existsSync(node24)) await step('fetch Node 24', () => run('npm', ['rebuild', 'node']))
   mkdirSync(join(root, 'node_modules'), { recursive: true })

@@ -1,6 +1,8 @@
 // First process inside the sandbox: prepares it, runs one command, passes signals on, and takes everything along when it ends.
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 
 const mount = (target) => execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', target])
 try {
@@ -10,13 +12,26 @@ try {
   mkdirSync('/run/netns')
 }
 mount('/run/netns')
+const scratch = mkdtempSync(join(tmpdir(), 'pintail-lab-'))
+mount(scratch) // what programs of the laboratory write: only visible in here, gone with us
 execFileSync('ip', ['link', 'set', 'lo', 'up'])
 
 const [command, ...args] = process.argv.slice(2)
-const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, PINTAIL_SANDBOX: '1' } })
+const child = spawn(command, args, {
+  stdio: 'inherit',
+  env: { ...process.env, PINTAIL_SANDBOX: '1', PINTAIL_LAB_SCRATCH: scratch },
+})
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
 child.once('error', (error) => {
   console.error(error.message)
   process.exit(127)
 })
-child.once('close', (code, signal) => process.exit(code ?? (signal === 'SIGINT' ? 130 : 143)))
+child.once('close', (code, signal) => {
+  try {
+    execFileSync('umount', ['--lazy', scratch])
+    rmdirSync(scratch)
+  } catch (error) {
+    console.error(`the empty folder ${scratch} stays behind: ${error.message}`)
+  }
+  process.exit(code ?? (signal === 'SIGINT' ? 130 : 143))
+})

@@ -12,7 +12,16 @@ const isRoot = process.getuid?.() === 0
 export function sandboxed(command) {
   if (process.env.PINTAIL_SANDBOX === '1') return command
   const user = isRoot ? [] : ['--user', '--map-root-user']
-  const spaces = ['--net', '--mount', '--pid', '--fork', '--kill-child=SIGKILL', '--mount-proc', '--propagation', 'private']
+  const spaces = [
+    '--net',
+    '--mount',
+    '--pid',
+    '--fork',
+    '--kill-child=SIGKILL',
+    '--mount-proc',
+    '--propagation',
+    'private',
+  ]
   return ['unshare', ...user, ...spaces, process.execPath, join(root, 'scripts', 'sandbox-init.mjs'), ...command]
 }
 
