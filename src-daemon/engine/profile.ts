@@ -1,0 +1,68 @@
+/**
+ * A profile: one login at one coordination server, with its prefs. The words only; who is current: `profiles.ts`.
+ */
+
+import type { UserProfile } from '../../src-contract/control/map.ts'
+import type { StableNodeId } from '../../src-contract/ids.ts'
+import { defaultPrefs, type LoginProfile, type Prefs } from '../../src-contract/localapi/prefs.ts'
+import type { Secret } from '../../src-protocol/wire/keys.ts'
+
+export interface Profile {
+  /** Four hexadecimal digits; "" until the first login succeeded. */
+  readonly id: string
+  /** `Config` is always null here; the API adds it ({@link prefsWithConfig}). */
+  readonly prefs: Prefs
+  readonly nodeKey: Secret | undefined
+  /** What the node key was before the last renewal. */
+  readonly oldNodeKey: Secret | undefined
+  readonly user: UserProfile
+  readonly nodeId: StableNodeId
+  readonly network: LoginProfile['NetworkProfile']
+}
+
+export function emptyUser(): UserProfile {
+  return { ID: 0, LoginName: '', DisplayName: '' }
+}
+
+export function newProfile(): Profile {
+  return {
+    id: '',
+    prefs: defaultPrefs(),
+    nodeKey: undefined,
+    oldNodeKey: undefined,
+    user: emptyUser(),
+    nodeId: '',
+    network: { MagicDNSName: '', DomainName: '', DisplayName: '' },
+  }
+}
+
+const ZERO_PRIVATE = `privkey:${'0'.repeat(64)}`
+const ZERO_NETWORK_LOCK = `nlpriv:${'0'.repeat(128)}`
+
+/** Prefs as clients see them: the login filled in, its secrets zeroed. */
+export function prefsWithConfig(profile: Profile): Prefs {
+  if (profile.nodeKey === undefined) return { ...profile.prefs, Config: null }
+  return {
+    ...profile.prefs,
+    Config: {
+      PrivateNodeKey: ZERO_PRIVATE,
+      OldPrivateNodeKey: ZERO_PRIVATE,
+      NetworkLockKey: ZERO_NETWORK_LOCK,
+      UserProfile: profile.user,
+      NodeID: profile.nodeId,
+    },
+  }
+}
+
+export function loginProfile(profile: Profile): LoginProfile {
+  return {
+    ID: profile.id,
+    Name: profile.prefs.ProfileName ?? profile.user.LoginName,
+    NetworkProfile: profile.network,
+    Key: profile.id === '' ? '' : `profile-${profile.id}`,
+    UserProfile: profile.user,
+    NodeID: profile.nodeId,
+    LocalUserID: '',
+    ControlURL: profile.id === '' ? '' : profile.prefs.ControlURL,
+  }
+}

@@ -1,0 +1,42 @@
+import { describe, expect, test } from 'vitest'
+import { nextState, type StateFacts } from './state-machine.ts'
+
+const base: StateFacts = {
+  current: 'NoState',
+  storeBroken: false,
+  wantRunning: true,
+  loggedOut: false,
+  haveNodeKey: true,
+  blocked: false,
+  authCantContinue: false,
+  self: undefined,
+  liveLinks: 0,
+  relaysExpected: true,
+}
+const self = { keyExpired: false, machineAuthorized: true }
+
+describe('[LA-5] next state', () => {
+  const rows: [string, Partial<StateFacts>, string][] = [
+    ['broken store', { storeBroken: true, self, liveLinks: 1 }, 'NoState'],
+    ['down with a key', { wantRunning: false, current: 'Running', self }, 'Stopped'],
+    ['down without a key', { wantRunning: false, haveNodeKey: false, authCantContinue: true }, 'NeedsLogin'],
+    ['down, waiting for a person', { wantRunning: false, blocked: true, authCantContinue: true }, 'NeedsLogin'],
+    ['fresh start with a key', {}, 'NoState'],
+    ['logged out', { loggedOut: true, wantRunning: false }, 'NeedsLogin'],
+    ['up from stopped, no map yet', { current: 'Stopped' }, 'Starting'],
+    ['control refused', { authCantContinue: true, current: 'Starting' }, 'NeedsLogin'],
+    ['still waiting for the map', { current: 'Starting' }, 'Starting'],
+    ['first map', { self }, 'Starting'],
+    ['a relay is connected', { self, current: 'Starting', liveLinks: 1 }, 'Running'],
+    ['no relay yet', { self, current: 'Starting' }, 'Starting'],
+    ['a map without relays', { self, current: 'Starting', relaysExpected: false }, 'Running'],
+    ['running stays when links go', { self, current: 'Running' }, 'Running'],
+    ['own key expired', { self: { ...self, keyExpired: true }, current: 'Running' }, 'NeedsLogin'],
+    ['not approved', { self: { ...self, machineAuthorized: false }, current: 'Running' }, 'NeedsMachineAuth'],
+    ['approved', { self, current: 'NeedsMachineAuth', liveLinks: 1 }, 'Starting'],
+    ['up from stopped with a map', { self, current: 'Stopped', liveLinks: 1 }, 'Starting'],
+  ]
+  test.each(rows)('%s', (_name, change, expected) => {
+    expect(nextState({ ...base, ...change })).toBe(expected)
+  })
+})

@@ -1,0 +1,92 @@
+/**
+ * Linux: look once a second. Three small reads cost less than a child process on netlink that would have to be
+ * supervised and could outlive us; a second is within every promise about network changes.
+ *
+ * A gap between two looks means that the machine slept: NAT mappings and peers have moved on, so it counts as a change.
+ */
+import { readFileSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
+import { compareNetworks, defaultInterfaceV4, defaultInterfaceV6 } from './compare.ts'
+import type { HostNetwork, NetworkChange, NetworkMonitor } from './port.ts'
+
+const LOOK_EVERY_MS = 1_000
+/** The event loop never stalls this long by itself. */
+const SLEPT_MS = 10_000
+
+export function openLinuxNetworkMonitor(options: { ownInterface: string | undefined }): NetworkMonitor {
+  return new LinuxNetworkMonitor(options.ownInterface)
+}
+
+class LinuxNetworkMonitor implements NetworkMonitor {
+  readonly #own: string | undefined
+  #network: HostNetwork
+  #listener: (change: NetworkChange) => void = () => {}
+  #pending: Omit<NetworkChange, 'network'> | undefined
+  #lastLookMs = Date.now()
+  readonly #timer: NodeJS.Timeout
+
+  constructor(own: string | undefined) {
+    this.#own = own
+    this.#network = readHostNetwork(own)
+    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS)
+    this.#timer.unref()
+  }
+
+  get network(): HostNetwork {
+    return this.#network
+  }
+
+  onChange(listener: (change: NetworkChange) => void): void {
+    this.#listener = listener
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  /** A change is told when the following look finds it settled. */
+  #look(): void {
+    const now = Date.now()
+    const slept = now - this.#lastLookMs > SLEPT_MS
+    this.#lastLookMs = now
+    const next = readHostNetwork(this.#own)
+    const change = compareNetworks(this.#network, next)
+    this.#network = next
+    if (slept) this.#pending = { major: true, reason: 'wake-up' }
+    if (change !== undefined) {
+      this.#pending = this.#pending ?? change
+      return
+    }
+    if (this.#pending === undefined) return
+    const settled = this.#pending
+    this.#pending = undefined
+    this.#listener({ network: next, ...settled })
+  }
+}
+
+export function readHostNetwork(own: string | undefined): HostNetwork {
+  const interfaces = Object.entries(networkInterfaces())
+    .filter(([name]) => name !== own)
+    .map(([name, addresses]) => ({
+      name,
+      addresses: (addresses ?? []).map((a) => ({
+        address: a.address,
+        bits: Number(a.cidr?.split('/')[1] ?? (a.family === 'IPv6' ? 128 : 32)),
+        loopback: a.internal,
+      })),
+    }))
+  return {
+    interfaces,
+    defaultV4: defaultInterfaceV4(readOrEmpty('/proc/net/route')),
+    defaultV6: defaultInterfaceV6(readOrEmpty('/proc/net/ipv6_route')),
+  }
+}
+
+/** Absent where the kernel lacks that family. */
+function readOrEmpty(path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    return ''
+  }
+}
