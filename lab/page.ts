@@ -2,12 +2,12 @@
 import { createServer } from 'node:http'
 
 const [name = 'machine', port = '80'] = process.argv.slice(2)
-const escape = (text: string) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
+const escaped = (text: string) => text.replace(/[&<>"']/g, (c) => `&#${c.charCodeAt(0)};`)
 
 createServer((request, response) => {
   response.setHeader('Content-Type', 'text/html; charset=utf-8')
   response.end(
-    `<!doctype html><meta charset="utf-8"><title>${escape(name)}</title><h1>${escape(name)}</h1>` +
-      `<p>This page came through the tunnel to ${escape(request.socket.remoteAddress ?? 'you')}.</p>\n`,
+    `<!doctype html><meta charset="utf-8"><title>${escaped(name)}</title><h1>${escaped(name)}</h1>` +
+      `<p>This page came through the tunnel to ${escaped(request.socket.remoteAddress ?? 'you')}.</p>\n`,
   )
 }).listen(Number(port), '::', () => console.log('up'))
