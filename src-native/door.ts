@@ -43,7 +43,11 @@ export interface Keypair {
 /** One allow rule, compiled (`src-native/filter.ts` compiles FilterRules). Family-pure: all v4 or all v6. */
 export interface CompiledRule {
   readonly sources: readonly PrefixText[]
-  readonly destinations: readonly { readonly prefix: PrefixText; readonly firstPort: number; readonly lastPort: number }[]
+  readonly destinations: readonly {
+    readonly prefix: PrefixText
+    readonly firstPort: number
+    readonly lastPort: number
+  }[]
   readonly protocols: readonly number[]
 }
 

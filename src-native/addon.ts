@@ -1,0 +1,79 @@
+/**
+ * Loads the native addon and types its functions (`addon/module.cpp` lists them, `scripts/native.mjs` builds it).
+ *
+ * Not the data path: these are the system calls that both data paths and the daemon's sockets need. Errors carry
+ * `code` (`EPERM`, …) like Node's own.
+ */
+import { createRequire } from 'node:module'
+import { fileURLToPath } from 'node:url'
+
+declare const handle: unique symbol
+/** A running reader thread; only the addon can look inside. */
+export interface ReaderHandle {
+  readonly [handle]: true
+}
+
+export interface Addon {
+  /** A TUN device, still down: no packet information header, non-blocking. */
+  openTun(name: string, mtuBytes: number): { readonly fd: number; readonly name: string }
+  bringUp(name: string): void
+  /** Writes slots; 0 or the errno of the last packet that failed. */
+  writeTun(fd: number, slots: ArrayBuffer, slotBytes: number, count: number): number
+  tunIsUp(fd: number): boolean
+  openUdp(family: 4 | 6, port: number, mark: number): { readonly fd: number; readonly port: number }
+  /** Sends slots; undefined, or `[slot, errno, …]`. Slot -1: segmentation offload does not work on this socket. */
+  sendUdp(fd: number, slots: ArrayBuffer, slotBytes: number, count: number, offload: 0 | 1): number[] | undefined
+  /** `count` below zero is a negative errno: the thread has ended. The batch is lent until the callback returns. */
+  startReader(
+    fd: number,
+    kind: 'tun' | 'udp',
+    slotBytes: number,
+    slots: number,
+    onBatch: (batch: number, count: number) => void,
+  ): { readonly handle: ReaderHandle; readonly buffers: readonly ArrayBuffer[] }
+  stopReader(reader: ReaderHandle): void
+  readerTruncated(reader: ReaderHandle): number
+  peerCredentials(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number }
+  setSocketMark(fd: number, mark: number): void
+  createMarkedSocket(family: 4 | 6, mark: number): number
+  closeFd(fd: number): void
+}
+
+export type LoadedAddon =
+  | { readonly ok: true; readonly addon: Addon }
+  | { readonly ok: false; readonly reason: string; readonly cause: unknown }
+
+/** From the checkout, and beside a bundled daemon. */
+const PLACES = ['../build/native/pintail.node', './pintail.node', './native/pintail.node']
+
+let loaded: LoadedAddon | undefined
+
+export function loadAddon(): LoadedAddon {
+  loaded ??= load()
+  return loaded
+}
+
+/** The addon, or an Error that says what to do. */
+export function requireAddon(purpose: string): Addon {
+  const found = loadAddon()
+  if (found.ok) return found.addon
+  throw new Error(`${purpose} needs the native addon: ${found.reason}`, { cause: found.cause })
+}
+
+function load(): LoadedAddon {
+  const require = createRequire(import.meta.url)
+  let cause: unknown
+  for (const place of PLACES) {
+    const path = fileURLToPath(new URL(place, import.meta.url))
+    try {
+      return { ok: true, addon: require(path) as Addon }
+    } catch (error) {
+      // Not there: try the next place. There but not loadable: that is the reason worth telling.
+      if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') {
+        return { ok: false, reason: `${path} does not load (${(error as Error).message})`, cause: error }
+      }
+      cause = error
+    }
+  }
+  return { ok: false, reason: 'it is not built; run npm run native (needs g++: sudo apt-get install -y g++)', cause }
+}

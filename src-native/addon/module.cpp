@@ -1,0 +1,36 @@
+// The addon's table of functions. Linux only; `src-native/addon.ts` types and loads it.
+#include "glue.h"
+
+namespace {
+
+struct Export {
+  const char* name;
+  napi_callback call;
+};
+
+constexpr Export kExports[] = {
+    {"openTun", pintail::openTun},
+    {"bringUp", pintail::bringUp},
+    {"writeTun", pintail::writeTun},
+    {"tunIsUp", pintail::tunIsUp},
+    {"openUdp", pintail::openUdp},
+    {"sendUdp", pintail::sendUdp},
+    {"startReader", pintail::startReader},
+    {"stopReader", pintail::stopReader},
+    {"readerTruncated", pintail::readerTruncated},
+    {"peerCredentials", pintail::peerCredentials},
+    {"setSocketMark", pintail::setSocketMark},
+    {"createMarkedSocket", pintail::createMarkedSocket},
+    {"closeFd", pintail::closeFd},
+};
+
+}  // namespace
+
+NAPI_MODULE_INIT() {
+  for (const Export& entry : kExports) {
+    napi_value function = nullptr;
+    napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.call, nullptr, &function);
+    napi_set_named_property(env, exports, entry.name, function);
+  }
+  return exports;
+}

@@ -1,0 +1,104 @@
+// The TUN device: open, batch write, state. Plain mode (no virtio header); one packet a system call.
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "glue.h"
+#include "slot.h"
+
+namespace pintail {
+
+// openTun(name, mtu) → { fd, name }. The interface is down until bringUp(name), so that it can be configured before.
+napi_value openTun(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  std::string name;
+  int64_t mtu = 0;
+  if (!arguments.readText(0, name) || !arguments.readInt(1, mtu)) return nullptr;
+  if (name.size() >= IFNAMSIZ) return throwErrno(env, "interface name", ENAMETOOLONG);
+
+  Descriptor fd(open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
+  if (fd.get() < 0) return throwErrno(env, "/dev/net/tun", errno);
+  ifreq request{};
+  memcpy(request.ifr_name, name.c_str(), name.size() + 1);
+  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  if (ioctl(fd.get(), TUNSETIFF, &request) != 0) return throwErrno(env, "TUNSETIFF", errno);
+
+  ifreq settings{};
+  memcpy(settings.ifr_name, request.ifr_name, IFNAMSIZ);
+  Descriptor control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (control.get() < 0) return throwErrno(env, "socket", errno);
+  settings.ifr_mtu = static_cast<int>(mtu);
+  if (ioctl(control.get(), SIOCSIFMTU, &settings) != 0) return throwErrno(env, "SIOCSIFMTU", errno);
+
+  napi_value result = nullptr;
+  napi_create_object(env, &result);
+  setMember(env, result, "name", text(env, request.ifr_name));
+  setMember(env, result, "fd", number(env, fd.release()));
+  return result;
+}
+
+// bringUp(name)
+napi_value bringUp(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  std::string name;
+  if (!arguments.readText(0, name)) return nullptr;
+  if (name.size() >= IFNAMSIZ) return throwErrno(env, "interface name", ENAMETOOLONG);
+  ifreq request{};
+  memcpy(request.ifr_name, name.c_str(), name.size() + 1);
+  Descriptor control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (control.get() < 0) return throwErrno(env, "socket", errno);
+  if (ioctl(control.get(), SIOCGIFFLAGS, &request) != 0) return throwErrno(env, "SIOCGIFFLAGS", errno);
+  request.ifr_flags |= IFF_UP;
+  if (ioctl(control.get(), SIOCSIFFLAGS, &request) != 0) return throwErrno(env, "SIOCSIFFLAGS", errno);
+  return nullptr;
+}
+
+// writeTun(fd, slots, slotBytes, count) → 0, or the last error; packets after a failed one are still tried.
+napi_value writeTun(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  int64_t fd = -1;
+  int64_t slotBytes = 0;
+  int64_t count = 0;
+  uint8_t* data = nullptr;
+  size_t size = 0;
+  if (!arguments.readInt(0, fd) || !arguments.readBuffer(1, data, size) || !arguments.readInt(2, slotBytes) ||
+      !arguments.readInt(3, count)) {
+    return nullptr;
+  }
+  if (slotBytes <= kSlotHeader || count < 0 || static_cast<uint64_t>(count) * static_cast<uint64_t>(slotBytes) > size) {
+    return throwErrno(env, "writeTun", EINVAL);
+  }
+  int lastError = 0;
+  for (int64_t i = 0; i < count; i++) {
+    const uint8_t* slot = data + i * slotBytes;
+    uint32_t length = 0;
+    memcpy(&length, slot, sizeof length);
+    if (length > slotBytes - kSlotHeader) continue;
+    ssize_t written = 0;
+    do {
+      written = write(static_cast<int>(fd), slot + kSlotHeader, length);
+    } while (written < 0 && errno == EINTR);
+    if (written < 0) lastError = errno;
+  }
+  return number(env, lastError);
+}
+
+// tunIsUp(fd): a zero-length write answers EINVAL while the interface is up and EIO while it is down.
+napi_value tunIsUp(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  int64_t fd = -1;
+  if (!arguments.readInt(0, fd)) return nullptr;
+  uint8_t nothing = 0;
+  const ssize_t written = write(static_cast<int>(fd), &nothing, 0);
+  napi_value result = nullptr;
+  napi_get_boolean(env, written >= 0 || errno == EINVAL, &result);
+  return result;
+}
+
+}  // namespace pintail
