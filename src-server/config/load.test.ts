@@ -1,0 +1,80 @@
+import { expect, test } from 'vitest'
+import { parseDurationMs } from './duration.ts'
+import { exampleConfig } from './example.ts'
+import { ConfigError, parseConfig } from './load.ts'
+import { configSchema } from './schema.ts'
+
+const problem = (text: string) => {
+  try {
+    parseConfig(text, 'c.yaml')
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError)
+    return (error as Error).message
+  }
+  return 'accepted'
+}
+
+test('[SRV-1.1] one key is enough', () => {
+  const config = parseConfig('server_url: http://192.0.2.1:8080/')
+  expect(config.server_url).toBe('http://192.0.2.1:8080')
+  expect(config.listen_addr).toEqual({ host: '0.0.0.0', port: 8080 })
+  expect(config.prefixes).toEqual({ v4: '100.64.0.0/10', v6: 'fd7a:115c:a1e0::/48' })
+  expect(config.preauth_keys.expiration).toBe(3_600_000)
+  expect(config.derp.server).toMatchObject({ enabled: true, region_id: 999, stun_listen: { port: 3478 } })
+})
+
+test('[SRV-1.2] complaints name line, key and what was expected', () => {
+  expect(problem('listen_addr: :80')).toBe('c.yaml: server_url: missing; expected string')
+  expect(problem('server_url: ftp://x')).toBe(
+    'c.yaml:1: server_url: expected https://HOST[:PORT] or http://HOST[:PORT] without a path',
+  )
+  expect(problem('server_url: http://x\n\nprefixes:\n  v4: 10.0.0.0/8')).toBe(
+    'c.yaml:4: prefixes.v4: expected 100.64.0.0/10 or a part of it, in the form ADDRESS/BITS',
+  )
+  expect(problem('server_url: http://x\ndns:\n  magic_dns: true\n  base_domian: a.b')).toBe(
+    'c.yaml:4: dns.base_domian: unknown key',
+  )
+  expect(problem('server_url: http://x\nnode: {expiry: soon}')).toBe(
+    'c.yaml:2: node.expiry: expected a duration such as 90s, 1h30m, 180d, or 0',
+  )
+  expect(
+    problem(
+      'server_url: http://x\nderp:\n  regions:\n    - region_id: 0\n      region_code: a\n      region_name: b\n      nodes: [{name: a, hostname: b}]',
+    ),
+  ).toMatch(/^c\.yaml:4: derp\.regions\.0\.region_id: /)
+  expect(problem('server_url: [')).toMatch(/^c\.yaml:\d+: not valid YAML/)
+  expect(problem('server_url: http://x\nserver_url: http://y')).toMatch(/not valid YAML/)
+  expect(problem('- a')).toMatch(/the file: .*expected object/)
+})
+
+test('[SRV-1.3] a base domain that holds the server is refused', () => {
+  expect(problem('server_url: https://vpn.example.com\ndns: {base_domain: example.com}')).toMatch(
+    /^c\.yaml:2: dns\.base_domain: must not contain/,
+  )
+})
+
+test('[SRV-1.4] no relay at all is refused', () => {
+  expect(problem('server_url: http://x\nderp: {server: {enabled: false}}')).toMatch(/at least one relay/)
+})
+
+test('[SRV-1.5] the commented file lists every key, and uncommenting it is accepted', () => {
+  const text = exampleConfig('http://192.0.2.1:8080')
+  parseConfig(text)
+  const uncommented = text.replace(/^# (?=( *)[a-z_0-9]+:( |$))/gm, '')
+  parseConfig(uncommented)
+  const keys = (schema: unknown): string[] => {
+    const inner = schema as { def?: { innerType?: unknown; shape?: object; in?: unknown } }
+    const shape = (schema as { shape?: { [key: string]: unknown } }).shape
+    if (shape) return Object.entries(shape).flatMap(([key, value]) => [key, ...keys(value)])
+    if (inner.def?.innerType) return keys(inner.def.innerType)
+    return []
+  }
+  for (const key of keys(configSchema)) expect(text, key).toMatch(new RegExp(`\\b${key}:`))
+})
+
+test('durations', () => {
+  expect(parseDurationMs('1h30m')).toBe(5_400_000)
+  expect(parseDurationMs('250ms')).toBe(250)
+  expect(parseDurationMs('0')).toBe(0)
+  for (const bad of ['', '1', '-1s', '1 h', 'h', '1h garbage']) expect(parseDurationMs(bad)).toBeUndefined()
+})
