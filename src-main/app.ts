@@ -1,0 +1,323 @@
+/**
+ * The running app: daemon link → one view → window and tray; their wishes → commands. Holds the last view, so that a
+ * new renderer starts with a whole picture.
+ */
+import { join } from 'node:path'
+import { app, clipboard, Notification, nativeTheme, shell } from 'electron'
+import { LocalClient } from '../src-client/local-client.ts'
+import type { AppProblem, AppSettings } from '../src-contract/app/app-state.ts'
+import { type AppPush, type AppView, changesBetween } from '../src-contract/app/mirror.ts'
+import type { BridgePushes } from '../src-contract/bridge.ts'
+import { closestLanguage } from '../src-contract/text/languages.ts'
+import { AppError, type CallHandlers, problemFrom, push, serveCalls } from './bridge.ts'
+import { Commands, mayOpenSignIn } from './commands.ts'
+import { runAsAdmin } from './daemon/run-as-admin.ts'
+import { daemonStart, thisMachine } from './daemon/start-plan.ts'
+import type { Flags } from './flags.ts'
+import { appView } from './link/app-view.ts'
+import { DaemonLink } from './link/daemon-link.ts'
+import { log } from './log.ts'
+import { SettingsFile } from './settings-file.ts'
+import { AppTray } from './tray/tray.ts'
+import type { TrayAction } from './tray/tray-menu.ts'
+import { hasTrayHost } from './tray/tray-watcher.ts'
+import { serveApp } from './window/app-protocol.ts'
+import { lockDown } from './window/lockdown.ts'
+import { takeScreenshot } from './window/screenshot.ts'
+import { MainWindow } from './window/window.ts'
+import { type Words, wordsFor } from './words.ts'
+
+export interface AppPlaces {
+  socketPath: string
+  rendererFolder: string
+  preloadFile: string
+  assetFolder: string
+  appFolder: string
+}
+
+/** Changes are sent to a visible window at most this often. */
+const PUSH_EVERY_MS = 250
+
+export async function runApp(flags: Flags, places: AppPlaces): Promise<void> {
+  lockDown()
+  serveApp(places.rendererFolder)
+  const hasTray = await hasTrayHost()
+  const running = new RunningApp(flags, places, hasTray)
+  running.start()
+}
+
+class RunningApp {
+  readonly #flags: Flags
+  readonly #places: AppPlaces
+  readonly #hasTray: boolean
+  readonly #settings: SettingsFile
+  readonly #link: DaemonLink
+  readonly #commands: Commands
+  readonly #window: MainWindow
+  #view: AppView
+  #words: Words
+  #tray: AppTray | undefined
+  /** What the renderer has; undefined while there is none. */
+  #sent: { view: AppView; rev: number } | undefined
+  #pushTimer: ReturnType<typeof setTimeout> | undefined
+  #lastPushMs = 0
+  #wantsSignInPage = false
+  #goTo: BridgePushes['navigate'] | undefined
+  #onPainted: (() => void) | undefined
+
+  constructor(flags: Flags, places: AppPlaces, hasTray: boolean) {
+    this.#flags = flags
+    this.#places = places
+    this.#hasTray = hasTray
+    this.#settings = new SettingsFile(join(app.getPath('userData'), 'settings.json'))
+    this.#link = new DaemonLink(new LocalClient({ socketPath: places.socketPath }), () => this.#changed())
+    this.#commands = new Commands(this.#link, () => this.#changed())
+    this.#view = this.#makeView(undefined)
+    this.#words = wordsFor(this.#view.state.settings)
+    this.#window = new MainWindow({
+      preloadFile: places.preloadFile,
+      icon: join(places.assetFolder, 'icon.png'),
+      destroyAfterMs: flags.destroyWindowAfterMs,
+      place: this.#settings.settings.window,
+      onPlace: (window) => this.#settings.set({ window }),
+      onWatched: (isWatched) => this.#watched(isWatched),
+      mayHide: () => this.#mayHide(),
+    })
+  }
+
+  start(): void {
+    nativeTheme.themeSource = this.#settings.settings.theme
+    serveCalls(this.#handlers())
+    app.on('second-instance', () => this.#window.show())
+    app.on('activate', () => this.#window.show())
+    app.on('window-all-closed', () => undefined) // the app lives on in the tray
+    app.on('before-quit', () => this.#window.quit())
+    app.on('will-quit', () => this.#close())
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => app.quit())
+    if (this.#hasTray)
+      this.#tray = new AppTray(join(this.#places.assetFolder, 'tray'), this.#view, this.#words, (action) =>
+        this.#do(action),
+      )
+    this.#link.start()
+    if (this.#flags.screenshotFile !== undefined) {
+      const painted = new Promise<void>((resolve) => {
+        this.#onPainted = resolve
+      })
+      takeScreenshot(this.#window, painted, this.#flags.screenshotFile)
+    } else if (!this.#flags.isHidden) this.#window.show()
+  }
+
+  #close(): void {
+    clearTimeout(this.#pushTimer)
+    this.#link.close()
+    this.#tray?.close()
+  }
+
+  #appSettings(): AppSettings {
+    const { language, theme, trayStyle, whenClosed } = this.#settings.settings
+    return {
+      language: this.#flags.language ?? language,
+      systemLanguage: closestLanguage(app.getPreferredSystemLanguages()),
+      theme,
+      trayStyle,
+      whenClosed,
+    }
+  }
+
+  #makeView(before: AppView | undefined): AppView {
+    const { link, lostAt, problem, mirror, status, paths, features } = this.#link.state
+    return appView({
+      daemon: { socketPath: this.#places.socketPath, version: mirror.version, features, link, lostAt },
+      linkProblem: problem,
+      mirror,
+      status,
+      paths,
+      pings: this.#commands.pings,
+      settings: this.#appSettings(),
+      hasTray: this.#hasTray,
+      nowMs: Date.now(),
+      before,
+    })
+  }
+
+  #changed(): void {
+    const signInUrlBefore = this.#view.state.signInUrl
+    this.#view = this.#makeView(this.#view)
+    this.#tray?.show(this.#view, this.#words)
+    this.#schedulePush()
+    const { signInUrl } = this.#view.state
+    if (this.#wantsSignInPage && signInUrl !== '' && signInUrl !== signInUrlBefore) {
+      this.#wantsSignInPage = false
+      this.#openSignInPage().catch((error: unknown) => log('warn', 'the sign-in page was not opened', error))
+    }
+  }
+
+  #schedulePush(): void {
+    if (this.#pushTimer !== undefined || this.#sent === undefined || !this.#window.isVisible) return
+    const waitMs = Math.max(0, this.#lastPushMs + PUSH_EVERY_MS - performance.now())
+    this.#pushTimer = setTimeout(() => {
+      this.#pushTimer = undefined
+      this.#pushNow()
+    }, waitMs)
+  }
+
+  #pushNow(): void {
+    const page = this.#window.page
+    if (page === undefined || this.#sent === undefined) return
+    const change = changesBetween(this.#sent.view, this.#view, this.#sent.rev + 1)
+    if (change === undefined) return
+    this.#sent = { view: this.#view, rev: change.rev }
+    this.#lastPushMs = performance.now()
+    push(page, 'state', change)
+  }
+
+  #snapshot(): AppPush {
+    const rev = (this.#sent?.rev ?? 0) + 1
+    this.#sent = { view: this.#view, rev }
+    if (this.#goTo !== undefined && this.#window.page !== undefined) {
+      const goTo = this.#goTo
+      this.#goTo = undefined
+      setImmediate(() => this.#navigate(goTo))
+    }
+    return { kind: 'snapshot', rev, state: this.#view.state, devices: [...this.#view.devices.values()] }
+  }
+
+  #watched(isWatched: boolean): void {
+    if (this.#window.page === undefined) this.#sent = undefined
+    this.#link.setWatched(isWatched)
+    if (isWatched) this.#schedulePush()
+  }
+
+  /** With a tray closing hides; without one the person decides, because the window is all there is. */
+  #mayHide(): boolean {
+    if (this.#hasTray) return true
+    const { whenClosed } = this.#settings.settings
+    if (whenClosed === 'keep') return true
+    if (whenClosed === 'quit') app.quit()
+    else if (this.#window.page !== undefined) push(this.#window.page, 'close-asked', {})
+    return false
+  }
+
+  #navigate(to: BridgePushes['navigate']): void {
+    this.#window.show()
+    if (this.#sent === undefined || this.#window.page === undefined) this.#goTo = to
+    else push(this.#window.page, 'navigate', to)
+  }
+
+  #setSettings(part: Parameters<CallHandlers['settings.set']>[0]): void {
+    const given = Object.entries(part).filter(([, value]) => value !== undefined)
+    this.#settings.set(Object.fromEntries(given))
+    nativeTheme.themeSource = this.#settings.settings.theme
+    this.#view = this.#makeView(this.#view)
+    this.#words = wordsFor(this.#view.state.settings)
+    this.#changed()
+  }
+
+  async #openSignInPage(): Promise<void> {
+    const { signInUrl, controlUrl } = this.#view.state
+    const problem = mayOpenSignIn(signInUrl, controlUrl)
+    if (problem !== undefined) throw new AppError(problem.code, problem.message)
+    await shell.openExternal(signInUrl)
+  }
+
+  #handlers(): CallHandlers {
+    const plan = () => daemonStart(thisMachine(this.#places.socketPath, this.#places.appFolder))
+    return {
+      'state.watch': () => this.#snapshot(),
+      'connection.set': ({ on }) => this.#commands.setConnected(on),
+      'signIn.browser': async ({ controlUrl }) => {
+        this.#wantsSignInPage = true
+        await this.#commands.signInByBrowser(controlUrl)
+      },
+      'signIn.key': ({ controlUrl, key }) => this.#commands.signInByKey(controlUrl, key),
+      'signIn.openPage': () => this.#openSignInPage(),
+      'signIn.cancel': () => {
+        this.#wantsSignInPage = false
+        return this.#commands.cancelSignIn()
+      },
+      signOut: () => this.#commands.signOut(),
+      'device.ping': ({ id, type }) => this.#commands.ping(id, type),
+      'clipboard.copy': ({ text }) => clipboard.writeText(text),
+      'daemon.startPlan': () => {
+        const { command, run } = plan()
+        return { command, canRun: run !== undefined }
+      },
+      'daemon.start': async () => {
+        const { run } = plan()
+        if (run === undefined) throw new AppError('not-allowed', '')
+        await runAsAdmin(run)
+        this.#link.retry()
+      },
+      'daemon.retry': () => this.#link.retry(),
+      'settings.set': (part) => this.#setSettings(part),
+      'window.closeAnswer': ({ choice, remember }) => {
+        if (remember) this.#setSettings({ whenClosed: choice })
+        if (choice === 'quit') app.quit()
+        else this.#window.hide()
+      },
+      'about.facts': () => ({
+        version: app.getVersion(),
+        electron: process.versions.electron ?? '',
+        chromium: process.versions.chrome ?? '',
+        node: process.versions.node,
+      }),
+      'window.painted': () => this.#onPainted?.(),
+    }
+  }
+
+  #do(action: TrayAction): void {
+    switch (action.kind) {
+      case 'open':
+        this.#window.show()
+        return
+      case 'open-settings':
+        this.#navigate({ to: 'settings' })
+        return
+      case 'open-devices':
+        this.#navigate({ to: 'devices', ...(action.deviceId === undefined ? {} : { deviceId: action.deviceId }) })
+        return
+      case 'copy':
+        clipboard.writeText(action.text)
+        return
+      case 'set-connected':
+        this.#orNotice(this.#commands.setConnected(action.on))
+        return
+      case 'start-service':
+        // The window shows the command too, in case nobody can be asked for the password.
+        this.#window.show()
+        return
+      case 'ping':
+        this.#orNotice(this.#pingNotice(action.deviceId))
+        return
+      case 'quit':
+        app.quit()
+    }
+  }
+
+  async #pingNotice(id: string): Promise<void> {
+    const name = this.#view.devices.get(id)?.name ?? ''
+    try {
+      const { latencyMs, via } = await this.#commands.ping(id, 'disco')
+      const latency = this.#words.latency(latencyMs)
+      this.#notice(this.#words.t('ping.notice', { name, latency, via: this.#words.path(via) }))
+    } catch (error) {
+      const problem = problemFrom(error, 'ping')
+      this.#notice(this.#words.t('ping.noticeFailed', { name }), this.#problemText(problem))
+    }
+  }
+
+  #orNotice(work: Promise<void>): void {
+    work.catch((error: unknown) =>
+      this.#notice(this.#words.t('problem.title'), this.#problemText(problemFrom(error, 'a tray action'))),
+    )
+  }
+
+  #problemText({ code, message }: AppProblem): string {
+    return code === 'daemon' || code === 'server' ? message : this.#words.t(`problem.${code}`)
+  }
+
+  #notice(title: string, body = ''): void {
+    if (Notification.isSupported())
+      new Notification({ title, body, icon: join(this.#places.assetFolder, 'icon.png') }).show()
+  }
+}

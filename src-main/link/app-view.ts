@@ -1,0 +1,259 @@
+/**
+ * From what the daemon says to what people see. Pure: the same inputs give an equal view; devices that did not change
+ * keep their object, so that ten thousand of them compare cheaply.
+ */
+import type {
+  AppPhase,
+  AppProblem,
+  AppSettings,
+  AppState,
+  DaemonFacts,
+  Device,
+  DevicePath,
+  Notice,
+  SelfDevice,
+} from '../../src-contract/app/app-state.ts'
+import { type AppView, isSame } from '../../src-contract/app/mirror.ts'
+import type { Node } from '../../src-contract/control/map.ts'
+import { idText, ZERO_TIME } from '../../src-contract/ids.ts'
+import type { Mirror } from '../../src-contract/localapi/mirror.ts'
+import type { PathReport, PathReports } from '../../src-contract/localapi/pintail.ts'
+import type { PeerStatus, Status } from '../../src-contract/localapi/status.ts'
+
+export interface MeasuredPing {
+  readonly latencyMs: number
+  readonly kind: string
+  readonly atMs: number
+}
+
+export interface ViewInputs {
+  readonly daemon: DaemonFacts
+  readonly linkProblem: AppProblem | null
+  readonly mirror: Mirror
+  readonly status: Status | null
+  readonly paths: PathReports | null
+  readonly pings: ReadonlyMap<string, MeasuredPing>
+  readonly settings: AppSettings
+  readonly hasTray: boolean
+  readonly nowMs: number
+  /** The last list that was true; shown greyed while there is none. */
+  readonly before: AppView | undefined
+}
+
+/** A ping older than this says nothing about the path any more. */
+const PING_MEMORY_MS = 5 * 60_000
+const OWN_ADDRESS = /^(100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|fd7a:115c:a1e0:)/
+
+export function appView(inputs: ViewInputs): AppView {
+  const { daemon, mirror, status, settings, hasTray, before } = inputs
+  const phase = phaseOf(inputs)
+  const isKnown = daemon.link === 'connected' && (mirror.self !== null || mirror.peers.size > 0)
+  const isOtherNetwork = phase === 'signed-out' || phase === 'needs-approval'
+  const devices = isKnown
+    ? devicesOf(inputs)
+    : isOtherNetwork
+      ? new Map<string, Device>()
+      : (before?.devices ?? new Map())
+  const state: AppState = {
+    phase,
+    daemon,
+    problem: problemOf(inputs),
+    network: networkName(mirror, status),
+    account: accountName(mirror),
+    controlUrl: mirror.prefs?.ControlURL ?? '',
+    wantRunning: mirror.prefs?.WantRunning ?? false,
+    signInUrl: mirror.browseToUrl || status?.AuthURL || '',
+    self: daemon.link === 'connected' ? selfOf(mirror, status) : (before?.state.self ?? null),
+    notices: noticesOf(mirror),
+    settings,
+    hasTray,
+    devicesAsOf: isKnown && phase !== 'off' ? 0 : before?.state.devicesAsOf || inputs.nowMs,
+  }
+  return { state, devices }
+}
+
+export function phaseOf({ daemon, mirror }: Pick<ViewInputs, 'daemon' | 'mirror'>): AppPhase {
+  if (daemon.link === 'lost') return 'unreachable'
+  if (daemon.link === 'connecting') return 'starting'
+  switch (mirror.state) {
+    case 'InUseOtherUser':
+      return 'in-use-by-other'
+    case 'NeedsLogin':
+      return 'signed-out'
+    case 'NeedsMachineAuth':
+      return 'needs-approval'
+    case 'Stopped':
+      return 'off'
+    case 'Running':
+      if (needsAttention(mirror)) return 'attention'
+      return mirror.prefs?.ExitNodeID || mirror.prefs?.ExitNodeIP ? 'on-exit-node' : 'on'
+    default:
+      return 'starting'
+  }
+}
+
+function needsAttention(mirror: Mirror): boolean {
+  return [...mirror.health.values()].some(
+    ({ Severity, ImpactsConnectivity }) =>
+      Severity === 'high' || (Severity === 'medium' && ImpactsConnectivity === true),
+  )
+}
+
+function problemOf({ linkProblem, mirror }: ViewInputs): AppProblem | null {
+  if (linkProblem !== null) return linkProblem
+  return mirror.errMessage === '' ? null : { code: 'server', message: cleanText(mirror.errMessage, 2000) }
+}
+
+const severityRank = { high: 0, medium: 1, low: 2 }
+
+function noticesOf(mirror: Mirror): Notice[] {
+  const warnings = [...mirror.health.values()]
+  const broken = new Set(warnings.map((warning) => warning.WarnableCode))
+  return warnings
+    .filter((warning) => !warning.DependsOn?.some((code) => broken.has(code))) // the cause is listed, not its effects
+    .map((warning) => ({
+      code: warning.WarnableCode,
+      severity: warning.Severity in severityRank ? warning.Severity : 'medium',
+      title: cleanText(warning.Title || warning.WarnableCode, 200),
+      text: cleanText(warning.Text ?? '', 1000),
+    }))
+    .sort((a, b) => severityRank[a.severity] - severityRank[b.severity] || a.code.localeCompare(b.code))
+}
+
+function networkName(mirror: Mirror, status: Status | null): string {
+  const suffix = status?.CurrentTailnet?.MagicDNSSuffix || afterFirstDot(withoutDot(mirror.self?.Name ?? ''))
+  return cleanText(status?.CurrentTailnet?.Name || mirror.domain || suffix, 100)
+}
+
+function accountName(mirror: Mirror): string {
+  const profile = mirror.prefs?.Config?.UserProfile
+  return cleanText(profile?.LoginName || profile?.DisplayName || '', 100)
+}
+
+function selfOf(mirror: Mirror, status: Status | null): SelfDevice | null {
+  const self = mirror.self
+  if (self === null) return null
+  return {
+    name: shortName(self.Name, self.Hostinfo?.Hostname),
+    dnsName: cleanText(withoutDot(self.Name ?? ''), 253),
+    addresses: bareAddresses(self.Addresses),
+    os: self.Hostinfo?.OS ?? status?.Self?.OS ?? '',
+    keyExpiry: realTime(self.KeyExpiry),
+    publicKey: self.Key ?? '',
+    relay: status?.Self?.Relay ?? '',
+    endpoints: status?.Self?.Addrs ?? self.Endpoints ?? [],
+    tags: (self.Tags ?? []).map((tag) => cleanText(tag, 100)),
+  }
+}
+
+function devicesOf(inputs: ViewInputs): ReadonlyMap<string, Device> {
+  const { mirror, status, before } = inputs
+  const statusById = new Map(Object.values(status?.Peer ?? {}).map((peer) => [peer.ID, peer]))
+  const devices = new Map<string, Device>()
+  let changed = before === undefined
+  for (const node of mirror.peers.values()) {
+    if (isHiddenFromLists(node)) continue
+    const device = deviceOf(node, statusById.get(node.StableID), inputs)
+    const known = before?.devices.get(device.id)
+    const same = known !== undefined && isSame(known, device)
+    if (!same) changed = true
+    devices.set(device.id, same ? known : device)
+  }
+  return !changed && before?.devices.size === devices.size ? before.devices : devices
+}
+
+/** Location-based VPN servers are exit nodes, not devices; sharees are nobody to talk to. */
+function isHiddenFromLists(node: Node): boolean {
+  return node.Hostinfo?.ShareeNode === true || (node.IsWireGuardOnly === true && node.Hostinfo?.Location !== undefined)
+}
+
+function deviceOf(node: Node, peer: PeerStatus | undefined, inputs: ViewInputs): Device {
+  const { mirror, paths, pings, nowMs } = inputs
+  const id = node.StableID || idText(node.ID)
+  const owner = mirror.users.get(idText(node.User))
+  const online = node.Online ?? peer?.Online ?? false
+  const own = bareAddresses(node.Addresses)
+  const routes = (node.AllowedIPs ?? node.Addresses ?? []).filter((prefix) => !(node.Addresses ?? []).includes(prefix))
+  const tags = (node.Tags ?? []).map((tag) => cleanText(tag, 100))
+  return {
+    id,
+    name: shortName(node.Name, node.Hostinfo?.Hostname),
+    dnsName: cleanText(withoutDot(node.Name ?? ''), 253),
+    addresses: own,
+    os: cleanText(node.Hostinfo?.OS ?? peer?.OS ?? '', 40),
+    owner: cleanText(owner?.LoginName || owner?.DisplayName || '', 100),
+    isMine: tags.length === 0 && mirror.self !== null && idText(mirror.self.User) === idText(node.User),
+    tags,
+    online,
+    lastSeen: online ? null : realTime(node.LastSeen ?? peer?.LastSeen),
+    path: pathOf(online, peer, paths?.[id], pings.get(id), nowMs),
+    offersExitNode: routes.includes('0.0.0.0/0') || routes.includes('::/0'),
+    routes: routes.filter((prefix) => prefix !== '0.0.0.0/0' && prefix !== '::/0'),
+    keyExpiry: realTime(node.KeyExpiry),
+    keyExpired: node.Expired ?? (realTime(node.KeyExpiry) !== null && Date.parse(node.KeyExpiry ?? '') < nowMs),
+    created: realTime(node.Created),
+    version: cleanText(node.Hostinfo?.IPNVersion ?? '', 60),
+    publicKey: node.Key ?? '',
+  }
+}
+
+export function pathOf(
+  online: boolean,
+  peer: Pick<PeerStatus, 'CurAddr' | 'PeerRelay' | 'Relay' | 'Active'> | undefined,
+  report: Pick<PathReport, 'kind' | 'endpoint' | 'derpRegionCode' | 'latencyMs'> | undefined,
+  ping: MeasuredPing | undefined,
+  nowMs: number,
+): DevicePath {
+  const path = report === undefined ? pathFromStatus(peer) : pathFromReport(report)
+  if (!online && path.kind === 'idle') return { kind: 'offline', endpoint: '', relay: '', latencyMs: null }
+  if (path.latencyMs !== null || ping === undefined || ping.kind !== path.kind) return path
+  return nowMs - ping.atMs > PING_MEMORY_MS ? path : { ...path, latencyMs: ping.latencyMs }
+}
+
+function pathFromReport(report: Pick<PathReport, 'kind' | 'endpoint' | 'derpRegionCode' | 'latencyMs'>): DevicePath {
+  const kind = report.kind === 'none' ? 'idle' : report.kind
+  if (kind === 'idle') return { kind, endpoint: '', relay: '', latencyMs: null }
+  return {
+    kind,
+    endpoint: kind === 'relay' ? '' : report.endpoint,
+    relay: kind === 'relay' ? report.derpRegionCode : '',
+    latencyMs: report.latencyMs > 0 ? report.latencyMs : null,
+  }
+}
+
+/** A stock daemon tells the address in use and, without one, whether packets flow: then they take the relay. */
+function pathFromStatus(peer: Pick<PeerStatus, 'CurAddr' | 'PeerRelay' | 'Relay' | 'Active'> | undefined): DevicePath {
+  if (peer?.CurAddr) return { kind: 'direct', endpoint: peer.CurAddr, relay: '', latencyMs: null }
+  if (peer?.PeerRelay) return { kind: 'peer-relay', endpoint: peer.PeerRelay, relay: '', latencyMs: null }
+  if (peer?.Active && peer.Relay) return { kind: 'relay', endpoint: '', relay: peer.Relay, latencyMs: null }
+  return { kind: 'idle', endpoint: '', relay: '', latencyMs: null }
+}
+
+function bareAddresses(prefixes: readonly string[] | null | undefined): string[] {
+  const bare = (prefixes ?? []).map((prefix) => prefix.replace(/\/\d+$/, ''))
+  const own = bare.filter((address) => OWN_ADDRESS.test(address))
+  return own.length > 0 ? own : bare
+}
+
+function shortName(fqdn: string | undefined, hostname: string | undefined): string {
+  const label = withoutDot(fqdn ?? '').split('.')[0]
+  return cleanText(label || hostname || '?', 253)
+}
+
+function withoutDot(name: string): string {
+  return name.endsWith('.') ? name.slice(0, -1) : name
+}
+
+function afterFirstDot(name: string): string {
+  return name.includes('.') ? name.slice(name.indexOf('.') + 1) : ''
+}
+
+function realTime(time: string | null | undefined): string | null {
+  return !time || time === ZERO_TIME || time.startsWith('0001-') ? null : time
+}
+
+/** Names come from other people: no control characters, no direction overrides, no endless text. */
+export function cleanText(text: string, maxLength: number): string {
+  const clean = text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+/gu, ' ').trim()
+  return clean.length > maxLength ? `${clean.slice(0, maxLength - 1)}…` : clean
+}
