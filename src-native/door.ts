@@ -43,6 +43,8 @@ export interface Keypair {
 /** One allow rule, compiled (`src-native/filter.ts` compiles FilterRules). Family-pure: all v4 or all v6. */
 export interface CompiledRule {
   readonly sources: readonly PrefixText[]
+  /** Addresses of nodes that hold a capability the rule names as source; weaker than `sources` (no whole protocols). */
+  readonly capabilitySources?: readonly PrefixText[]
   readonly destinations: readonly {
     readonly prefix: PrefixText
     readonly firstPort: number

@@ -1,0 +1,152 @@
+/**
+ * The keypairs of one peer: sealing and opening transport data, and the rotation of the three slots [WireGuard §6.3,
+ * wireguard.md §4]. Not here: how keys come about (`src-protocol/machines/wireguard`).
+ *
+ *   0 4 type = 4 · 4 4 receiver index · 8 8 counter · 16 n+16 AEAD(plaintext)
+ */
+import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
+import { ReplayWindow } from '../src-protocol/wire/replay-window.ts'
+import type { Keypair, PeerId } from './door.ts'
+
+export const TRANSPORT_HEADER_BYTES = 16
+export const TAG_BYTES = 16
+/** Header and tag: what a keepalive is made of. */
+export const MIN_TRANSPORT_BYTES = TRANSPORT_HEADER_BYTES + TAG_BYTES
+export const REJECT_AFTER_MS = 180_000
+/** The protocol's limit is 2^64 − 2^13 − 1; a number stays exact to 2^53, and keys retire long before either. */
+const REJECT_AFTER_MESSAGES = Number.MAX_SAFE_INTEGER - 2 ** 13
+const PADDING = 16
+
+const CIPHER = 'chacha20-poly1305'
+const TAG_LENGTH = { authTagLength: TAG_BYTES } as const
+
+/** Zero padding to 16, but never beyond the tunnel's MTU. */
+export function paddedLength(length: number, mtuBytes: number): number {
+  const last = length > mtuBytes ? length % mtuBytes : length
+  return length - last + Math.min(Math.ceil(last / PADDING) * PADDING, mtuBytes)
+}
+
+/** A live keypair: node:crypto keys, send counter, replay window. */
+export class TransportKeys {
+  readonly peer: PeerId
+  readonly localIndex: number
+  readonly remoteIndex: number
+  readonly createdAtMs: number
+  sendCounter = 0
+  readonly #sendKey: KeyObject
+  readonly #receiveKey: KeyObject
+  readonly #window = new ReplayWindow()
+  // Nonce buffers are read synchronously by createCipheriv, so one per keypair does.
+  readonly #sendNonce = Buffer.alloc(12)
+  readonly #receiveNonce = Buffer.alloc(12)
+
+  constructor(keypair: Keypair, nowMs: number) {
+    this.peer = keypair.peer
+    this.localIndex = keypair.localIndex
+    this.remoteIndex = keypair.remoteIndex
+    this.createdAtMs = nowMs
+    this.#sendKey = createSecretKey(keypair.sendKey)
+    this.#receiveKey = createSecretKey(keypair.receiveKey)
+  }
+
+  canSend(nowMs: number): boolean {
+    return !this.isTooOld(nowMs) && this.sendCounter < REJECT_AFTER_MESSAGES
+  }
+
+  isTooOld(nowMs: number): boolean {
+    return nowMs - this.createdAtMs >= REJECT_AFTER_MS
+  }
+
+  /** Writes header, ciphertext and tag: `target` holds exactly padded.length + 32 bytes. */
+  seal(padded: Uint8Array, target: Uint8Array): void {
+    const counter = this.sendCounter++
+    target[0] = 4
+    target[1] = target[2] = target[3] = 0
+    putU32(target, 4, this.remoteIndex)
+    putU32(target, 8, counter % 2 ** 32)
+    putU32(target, 12, Math.floor(counter / 2 ** 32))
+    const nonce = this.#sendNonce
+    nonce.set(target.subarray(8, 16), 4)
+    const cipher = createCipheriv(CIPHER, this.#sendKey, nonce, TAG_LENGTH)
+    if (padded.length > 0) target.set(cipher.update(padded), TRANSPORT_HEADER_BYTES)
+    cipher.final()
+    target.set(cipher.getAuthTag(), TRANSPORT_HEADER_BYTES + padded.length)
+  }
+
+  /** Plaintext (padded) of a datagram of at least MIN_TRANSPORT_BYTES, or why it is dropped. */
+  open(datagram: Uint8Array): Uint8Array | 'counter-range' | 'decrypt' | 'replay' {
+    const high = getU32(datagram, 12)
+    if (high > 0x1fffff) return 'counter-range'
+    const nonce = this.#receiveNonce
+    nonce.set(datagram.subarray(8, 16), 4)
+    const decipher = createDecipheriv(CIPHER, this.#receiveKey, nonce, TAG_LENGTH)
+    decipher.setAuthTag(datagram.subarray(datagram.length - TAG_BYTES))
+    const sealed = datagram.subarray(TRANSPORT_HEADER_BYTES, datagram.length - TAG_BYTES)
+    const plain = decipher.update(sealed)
+    try {
+      decipher.final()
+    } catch {
+      return 'decrypt' // the only thing final() throws for here is a wrong tag
+    }
+    // Only what is authentic may move the window.
+    return this.#window.accept(high * 2 ** 32 + getU32(datagram, 8)) ? plain : 'replay'
+  }
+}
+
+/** previous · current · next: all may receive, only current sends. */
+export class KeypairSlots {
+  previous: TransportKeys | undefined
+  current: TransportKeys | undefined
+  next: TransportKeys | undefined
+
+  /** Puts a new keypair into its slot; answers those that are no longer valid. */
+  add(fresh: TransportKeys, slot: 'current' | 'next'): TransportKeys[] {
+    const gone: (TransportKeys | undefined)[] = []
+    if (slot === 'next') {
+      gone.push(this.next, this.previous)
+      this.next = fresh
+      this.previous = undefined
+    } else {
+      gone.push(this.previous)
+      if (this.next !== undefined) {
+        gone.push(this.current)
+        this.previous = this.next
+        this.next = undefined
+      } else {
+        this.previous = this.current
+      }
+      this.current = fresh
+    }
+    return gone.filter((keys) => keys !== undefined)
+  }
+
+  /** The first valid datagram under `next` confirms it; answers those that are no longer valid. */
+  confirm(): TransportKeys[] {
+    const gone = this.previous === undefined ? [] : [this.previous]
+    this.previous = this.current
+    this.current = this.next
+    this.next = undefined
+    return gone
+  }
+
+  remove(keys: TransportKeys): void {
+    if (this.previous === keys) this.previous = undefined
+    if (this.current === keys) this.current = undefined
+    if (this.next === keys) this.next = undefined
+  }
+
+  all(): TransportKeys[] {
+    return [this.previous, this.current, this.next].filter((keys) => keys !== undefined)
+  }
+}
+
+export function getU32(bytes: Uint8Array, at: number): number {
+  return (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0
+}
+
+function putU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value
+  bytes[at + 1] = value >>> 8
+  bytes[at + 2] = value >>> 16
+  bytes[at + 3] = value >>> 24
+}

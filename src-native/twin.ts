@@ -1,0 +1,454 @@
+/**
+ * The data path in TypeScript: oracle for the native one and the fallback where that cannot run. Same door, same bytes.
+ *
+ * Per packet it allocates what node:crypto makes it allocate, and views. Order of checks inbound and outbound is that of
+ * tsmp-filter.md §5; sealing and slots are wireguard.md §2 and §4. Not here: handshakes, keys' birth, path choice.
+ */
+import type { IpPort } from '../src-contract/ids.ts'
+import { encodeTsmpPacket } from '../src-protocol/wire/packet.ts'
+import type {
+  DataPath,
+  DataPathOptions,
+  DataPathStats,
+  Destination,
+  DoorEvent,
+  FilterTable,
+  Keypair,
+  PeerCounters,
+  PeerId,
+  PeerTable,
+} from './door.ts'
+import { getU32, MIN_TRANSPORT_BYTES, paddedLength, TransportKeys } from './keypairs.ts'
+import { PacketFields, TCP, TSMP } from './packet-fields.ts'
+import { PacketFilter } from './packet-filter.ts'
+import { PeerEntry } from './peer-entry.ts'
+import { PrefixMap, prefixOf } from './prefix-map.ts'
+import { Routes } from './routes.ts'
+import { type DatagramSource, type SlotBatch, socketAddress } from './slots.ts'
+import type { Tun, TunHandlers } from './tun.ts'
+import type { UdpHandlers, UdpPorts, UdpTransport } from './udp.ts'
+
+const GENEVE_BYTES = 8
+const ECHO_EXPECTED_MS = 10_000
+/** Shorter than anything we speak (STUN 20): noise, or the one-byte tails of some offload work-arounds. */
+const MIN_DATAGRAM_BYTES = 20
+/** Full queues are a drop, not a reason to doubt the address. */
+const OVERFLOW_CODES = new Set(['EAGAIN', 'ENOBUFS'])
+
+export interface TwinParts {
+  readonly openUdp: (port: number, handlers: UdpHandlers) => Promise<UdpTransport>
+  readonly openTun: ((handlers: TunHandlers) => Tun) | undefined
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number
+}
+
+export async function openTwin(options: DataPathOptions, parts: TwinParts): Promise<DataPath> {
+  const path = new Twin(options, parts)
+  await path.open()
+  return path
+}
+
+class Twin implements DataPath {
+  readonly #options: DataPathOptions
+  readonly #parts: TwinParts
+  #udp!: UdpTransport
+  #tun: Tun | undefined
+  #closed = false
+
+  readonly #peers = new Map<PeerId, PeerEntry>()
+  readonly #keys = new Map<number, TransportKeys>()
+  readonly #routes = new Routes()
+  #filter = new PacketFilter(undefined)
+  #jailedFilter = new PacketFilter(undefined)
+  #localServices = new PrefixMap<true>()
+  #hasLocalServices = false
+  readonly #expectedEchoes = new Map<number, number>()
+
+  readonly #drops = new Map<string, number>()
+  #events: DoorEvent[] = []
+  #active: PeerEntry[] = []
+  #flushPlanned = false
+  #delivering = false
+
+  readonly #fields = new PacketFields()
+  readonly #scratch: Uint8Array
+
+  constructor(options: DataPathOptions, parts: TwinParts) {
+    this.#options = options
+    this.#parts = parts
+    this.#scratch = new Uint8Array(65_536 + 64)
+  }
+
+  async open(): Promise<void> {
+    this.#udp = await this.#parts.openUdp(this.#options.udpPort, this.#udpHandlers())
+    try {
+      this.#tun = this.#parts.openTun?.({
+        onPacket: (batch, slot) => this.#fromHost(batch, slot),
+        onBatchEnd: () => this.#flush(),
+        onState: (state) => this.#push({ kind: state === 'up' ? 'tunUp' : 'tunDown' }),
+      })
+    } catch (error) {
+      await this.#udp.close()
+      throw error
+    }
+  }
+
+  get tunName(): string | undefined {
+    return this.#tun?.name
+  }
+
+  get udpPorts(): UdpPorts {
+    return this.#udp.ports
+  }
+
+  // Tables
+
+  setPeer(table: PeerTable): void {
+    let peer = this.#peers.get(table.peer)
+    if (peer === undefined) {
+      peer = new PeerEntry(table.peer)
+      this.#peers.set(table.peer, peer)
+    }
+    peer.isJailed = table.jailed
+    this.#routes.replace(
+      peer,
+      table.allowedIps.map(prefixOf).filter((prefix) => prefix !== undefined),
+    )
+  }
+
+  removePeer(id: PeerId): void {
+    const peer = this.#peers.get(id)
+    if (peer === undefined) return
+    this.#routes.replace(peer, [])
+    for (const keys of peer.keys.all()) this.#keys.delete(keys.localIndex)
+    this.#peers.delete(id)
+  }
+
+  addKeypair(keypair: Keypair): void {
+    const peer = this.#peers.get(keypair.peer)
+    if (peer === undefined) return
+    const keys = new TransportKeys(keypair, this.#parts.nowMs())
+    this.#keys.set(keys.localIndex, keys)
+    this.#forget(peer.keys.add(keys, keypair.slot))
+  }
+
+  dropKeypair(localIndex: number): void {
+    const keys = this.#keys.get(localIndex)
+    if (keys === undefined) return
+    this.#keys.delete(localIndex)
+    this.#peers.get(keys.peer)?.keys.remove(keys)
+  }
+
+  setDestination(id: PeerId, destination: Destination): void {
+    const peer = this.#peers.get(id)
+    if (peer === undefined) return
+    peer.udp = destination.udp === undefined ? undefined : socketAddress(destination.udp)
+    peer.vni = destination.vni
+    peer.useRelay = destination.relay
+  }
+
+  setFilter(table: FilterTable): void {
+    this.#filter = new PacketFilter(table, this.#filter)
+    this.#jailedFilter = new PacketFilter({ ...table, rules: [], shieldsUp: true }, this.#jailedFilter)
+  }
+
+  setLocalService(addresses: readonly string[]): void {
+    this.#localServices = new PrefixMap()
+    for (const address of addresses) {
+      const prefix = prefixOf(`${address}/${address.includes(':') ? 128 : 32}`)
+      if (prefix !== undefined) this.#localServices.set(prefix, true)
+    }
+    this.#hasLocalServices = addresses.length > 0
+  }
+
+  expectEcho(identifier: number): void {
+    const now = this.#parts.nowMs()
+    for (const [known, until] of this.#expectedEchoes) if (until < now) this.#expectedEchoes.delete(known)
+    this.#expectedEchoes.set(identifier, now + ECHO_EXPECTED_MS)
+  }
+
+  // Sending
+
+  sendDatagram(to: IpPort, bytes: Uint8Array): void {
+    const address = socketAddress(to)
+    const room = address && !this.#closed ? this.#udp.reserve(address, bytes.length) : undefined
+    if (room === undefined) return this.#drop('no-socket')
+    room.set(bytes)
+    this.#planFlush()
+  }
+
+  sendPacket(id: PeerId, packet: Uint8Array): void {
+    const peer = this.#peers.get(id)
+    if (peer === undefined || this.#closed) return
+    if (packet.length > 65_535) return this.#drop('too-long')
+    if (packet.length > 0 && this.#fields.read(packet, packet.length)) this.#filterOf(peer).remember(this.#fields)
+    const padded = this.#scratch.subarray(0, paddedLength(packet.length, this.#options.mtuBytes))
+    padded.set(packet)
+    padded.fill(0, packet.length)
+    this.#seal(peer, padded, packet.length)
+    this.#planFlush()
+  }
+
+  writeToHost(packet: Uint8Array): void {
+    this.#toHost(packet)
+    this.#planFlush()
+  }
+
+  /** From the TUN device. */
+  #fromHost(batch: SlotBatch, slot: number): void {
+    const length = batch.length(slot)
+    const packet = batch.payload(slot)
+    const p = this.#fields
+    if (!p.read(packet, length)) return this.#drop(length < 20 ? 'out-too_short' : 'out-unknown_protocol')
+    if (this.#isLocalService(p)) return this.#push({ kind: 'local', peer: undefined, packet: packet.slice() })
+    if (p.protocol === TSMP) return this.#drop('out-tsmp')
+    const peer = this.#routes.lookup(p.family, p.d0, p.d1, p.d2, p.d3)
+    const verdict = (peer === undefined ? this.#filter : this.#filterOf(peer)).outbound(p)
+    if (verdict !== 'accept') return this.#drop(`out-${verdict}`)
+    if (peer === undefined) return this.#drop('out-no-route')
+    const padded = batch.payload(slot, paddedLength(length, this.#options.mtuBytes))
+    padded.fill(0, length)
+    this.#seal(peer, padded, length)
+  }
+
+  /** Seals for a peer and sends along its paths; `length` without padding. */
+  #seal(peer: PeerEntry, padded: Uint8Array, length: number): void {
+    const keys = peer.keys.current
+    if (keys === undefined || !keys.canSend(this.#parts.nowMs())) {
+      this.#push({ kind: 'noSession', peer: peer.id, packet: padded.slice(0, length) })
+      return
+    }
+    if (!peer.hasActivity()) this.#active.push(peer)
+    peer.sentAny = true
+    if (length > 0) peer.sentData = true
+    const size = padded.length + MIN_TRANSPORT_BYTES
+    const sealed = this.#reserve(peer, size)
+    if (sealed === undefined && !peer.useRelay) return this.#drop('out-no-path')
+    const target = sealed ?? new Uint8Array(size)
+    keys.seal(padded, target)
+    peer.txBytes += size
+    peer.txPackets++
+    if (peer.useRelay) {
+      this.#push({ kind: 'toRelay', peer: peer.id, bytes: sealed === undefined ? target : target.slice() })
+    }
+  }
+
+  /** Room in the outgoing batch of the peer's direct path, behind the Geneve header if it has one. */
+  #reserve(peer: PeerEntry, size: number): Uint8Array | undefined {
+    if (peer.udp === undefined) return undefined
+    if (peer.vni === undefined) return this.#udp.reserve(peer.udp, size)
+    const room = this.#udp.reserve(peer.udp, size + GENEVE_BYTES)
+    if (room === undefined) return undefined
+    putGeneveHeader(room, peer.vni)
+    return room.subarray(GENEVE_BYTES)
+  }
+
+  // Receiving
+
+  receiveFromRelay(_peer: PeerId, bytes: Uint8Array): void {
+    // Which peer the relay names is not proof; the keypair is.
+    const keys = bytes.length >= MIN_TRANSPORT_BYTES ? this.#keysOf(bytes) : undefined
+    if (keys === undefined) return this.#drop('in-unknown-index')
+    this.#open(keys, bytes, 'relay')
+    this.#planFlush()
+  }
+
+  #udpHandlers(): UdpHandlers {
+    return {
+      onDatagram: (bytes, from) => this.#fromNetwork(bytes, from),
+      onBatchEnd: () => this.#flush(),
+      onSendFailed: (to, code) => {
+        if (OVERFLOW_CODES.has(code)) this.#drop('out-queue-full')
+        else this.#push({ kind: 'sendFailed', to, code })
+      },
+    }
+  }
+
+  #fromNetwork(bytes: Uint8Array, from: DatagramSource): void {
+    if (bytes.length < MIN_DATAGRAM_BYTES) return this.#drop('in-short')
+    const inner = isGeneveWireGuard(bytes) ? bytes.subarray(GENEVE_BYTES) : bytes
+    const keys = inner.length >= MIN_TRANSPORT_BYTES ? this.#keysOf(inner) : undefined
+    if (keys === undefined) this.#push({ kind: 'datagram', from: from.text(), bytes: bytes.slice() })
+    else this.#open(keys, inner, from)
+  }
+
+  #keysOf(bytes: Uint8Array): TransportKeys | undefined {
+    return getU32(bytes, 0) === 4 ? this.#keys.get(getU32(bytes, 4)) : undefined
+  }
+
+  #open(keys: TransportKeys, datagram: Uint8Array, from: DatagramSource | 'relay'): void {
+    const peer = this.#peers.get(keys.peer)
+    if (peer === undefined) return
+    if (keys.isTooOld(this.#parts.nowMs())) return this.#drop('in-keypair-expired')
+    const plain = keys.open(datagram)
+    if (typeof plain === 'string') return this.#drop(`in-${plain}`)
+
+    if (peer.keys.next === keys) {
+      this.#forget(peer.keys.confirm())
+      this.#push({ kind: 'confirmed', peer: peer.id, localIndex: keys.localIndex })
+    }
+    if (!peer.hasActivity()) this.#active.push(peer)
+    peer.receivedAny = true
+    peer.heardFrom(from)
+    peer.rxBytes += datagram.length
+    peer.rxPackets++
+    if (plain.length === 0) return
+    peer.receivedData = true
+    this.#fromPeer(peer, plain)
+  }
+
+  /** A decrypted packet: is it the peer's to send, ours to take, and where does it go? */
+  #fromPeer(peer: PeerEntry, padded: Uint8Array): void {
+    const p = this.#fields
+    if (!p.read(padded, padded.length)) return this.#drop('in-ip-header')
+    const packet = padded.subarray(0, p.totalBytes)
+    p.bytes = p.totalBytes
+    if (this.#routes.lookup(p.family, p.s0, p.s1, p.s2, p.s3) !== peer && !peer.ownsSource(p)) {
+      return this.#drop('in-source')
+    }
+    if (p.protocol === TSMP) return this.#push({ kind: 'tsmp', peer: peer.id, packet })
+    if (this.#isExpectedEcho(p)) return this.#push({ kind: 'echoReply', peer: peer.id, packet })
+    const filter = this.#filterOf(peer)
+    const verdict = filter.inbound(p)
+    if (verdict !== 'accept' && !filter.isPeerApiSyn(p)) {
+      this.#drop(`in-${verdict}`)
+      this.#reject(peer, packet, filter.shieldsUp)
+      return
+    }
+    if (this.#isLocalService(p)) this.#push({ kind: 'local', peer: peer.id, packet })
+    else this.#toHost(packet)
+  }
+
+  /** Tells the peer that its connection attempt was refused; only ever for IPv4 SYNs. */
+  #reject(peer: PeerEntry, packet: Uint8Array, shieldsUp: boolean): void {
+    const p = this.#fields
+    if (p.family !== 4 || p.protocol !== TCP || !p.isSyn()) return
+    const { sourcePort: srcPort, destinationPort: dstPort } = p
+    const reason = (shieldsUp ? 'S' : 'A').charCodeAt(0)
+    this.sendPacket(
+      peer.id,
+      encodeTsmpPacket(packet.slice(16, 20), packet.slice(12, 16), {
+        kind: 'rejected',
+        protocol: TCP,
+        reason,
+        srcPort,
+        dstPort,
+        maybeBroken: false,
+      }),
+    )
+  }
+
+  #isExpectedEcho(p: PacketFields): boolean {
+    if (this.#expectedEchoes.size === 0 || !p.isIcmp() || p.icmpType !== (p.family === 4 ? 0 : 129)) return false
+    const until = this.#expectedEchoes.get(p.icmpIdentifier)
+    return until !== undefined && this.#parts.nowMs() <= until
+  }
+
+  #isLocalService(p: PacketFields): boolean {
+    return this.#hasLocalServices && this.#localServices.lookup(p.family, p.d0, p.d1, p.d2, p.d3) === true
+  }
+
+  #toHost(packet: Uint8Array): void {
+    if (this.#tun === undefined) return this.#drop('in-no-interface')
+    if (!this.#tun.write(packet)) this.#drop('in-too-long')
+  }
+
+  #filterOf(peer: PeerEntry): PacketFilter {
+    return peer.isJailed ? this.#jailedFilter : this.#filter
+  }
+
+  #forget(gone: readonly TransportKeys[]): void {
+    for (const keys of gone) if (this.#keys.get(keys.localIndex) === keys) this.#keys.delete(keys.localIndex)
+  }
+
+  // Events and batches
+
+  #drop(reason: string): void {
+    this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1)
+  }
+
+  #push(event: DoorEvent): void {
+    this.#events.push(event)
+    this.#planFlush()
+  }
+
+  /** Everything of this turn goes out together, right after the code that is running now. */
+  #planFlush(): void {
+    if (this.#flushPlanned) return
+    this.#flushPlanned = true
+    queueMicrotask(() => {
+      if (this.#flushPlanned) this.#flush()
+    })
+  }
+
+  #flush(): void {
+    this.#flushPlanned = false
+    if (this.#closed) return
+    this.#tun?.flush()
+    this.#udp.flush()
+    if (this.#delivering) return this.#planFlush()
+    const events = this.#events
+    this.#events = []
+    if (this.#active.length > 0) {
+      const active = this.#active
+      this.#active = []
+      for (const peer of active) if (this.#peers.get(peer.id) === peer) events.push(peer.takeActivity())
+    }
+    if (events.length === 0) return
+    this.#delivering = true
+    try {
+      this.#options.onEvents(events)
+    } finally {
+      this.#delivering = false
+    }
+  }
+
+  // Life
+
+  async rebind(udpPort: number): Promise<UdpPorts> {
+    await this.#udp.close()
+    try {
+      this.#udp = await this.#parts.openUdp(udpPort, this.#udpHandlers())
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || udpPort === 0) throw error
+      this.#udp = await this.#parts.openUdp(0, this.#udpHandlers())
+    }
+    return this.#udp.ports
+  }
+
+  stats(): DataPathStats {
+    const drops = Object.fromEntries(this.#drops)
+    const truncated = this.#udp.truncated()
+    if (truncated > 0) drops['in-too-long-datagram'] = truncated
+    const peers = new Map<PeerId, PeerCounters>()
+    for (const { id, rxBytes, txBytes, rxPackets, txPackets } of this.#peers.values()) {
+      peers.set(id, { rxBytes, txBytes, rxPackets, txPackets })
+    }
+    return { backend: `twin (${this.#udp.kind}, node:crypto)`, drops, peers }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#flush() // a last disconnect message may still be waiting
+    this.#closed = true
+    this.#tun?.close()
+    await this.#udp.close()
+  }
+}
+
+function isGeneveWireGuard(bytes: Uint8Array): boolean {
+  return (
+    bytes[2] === 0x7a && bytes[3] === 0x12 && (bytes[0]! & 0xc0) === 0 && (bytes[1]! & 0x3f) === 0 && bytes[7] === 0
+  )
+}
+
+function putGeneveHeader(target: Uint8Array, vni: number): void {
+  target[0] = 0
+  target[1] = 0
+  target[2] = 0x7a
+  target[3] = 0x12
+  target[4] = vni >>> 16
+  target[5] = vni >>> 8
+  target[6] = vni
+  target[7] = 0
+}
