@@ -5,7 +5,7 @@
  * nothing outlives the sandbox. Closing a host still ends its processes, so that one test does not slow the next.
  */
 import { type ChildProcess, execFile, type SpawnOptions, spawn } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 export interface RunResult {
@@ -103,6 +103,7 @@ export class Host {
     const etc = join(this.folder, `etc-${++this.#etcCount}`)
     mkdirSync(join(etc, 'upper'), { recursive: true })
     mkdirSync(join(etc, 'work'))
+    writeFileSync(join(etc, 'upper', 'resolv.conf'), '') // no resolver in here, and one that a user's namespace may write
     const cover = `mount -t overlay overlay -o "lowerdir=/etc,upperdir=$0/upper,workdir=$0/work" /etc && exec "$@"`
     const child = spawn('ip', ['netns', 'exec', this.name, 'sh', '-c', cover, etc, command, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
