@@ -172,7 +172,10 @@ class Twin implements DataPath {
   sendDatagram(to: IpPort, bytes: Uint8Array): void {
     const address = socketAddress(to)
     const room = address && !this.#closed ? this.#udp.reserve(address, bytes.length) : undefined
-    if (room === undefined) return this.#drop('no-socket')
+    if (room === undefined) {
+      this.#drop('no-socket')
+      return
+    }
     room.set(bytes)
     this.#planFlush()
   }
@@ -180,7 +183,10 @@ class Twin implements DataPath {
   sendPacket(id: PeerId, packet: Uint8Array): void {
     const peer = this.#peers.get(id)
     if (peer === undefined || this.#closed) return
-    if (packet.length > 65_535) return this.#drop('too-long')
+    if (packet.length > 65_535) {
+      this.#drop('too-long')
+      return
+    }
     if (packet.length > 0 && this.#fields.read(packet, packet.length)) this.#filterOf(peer).remember(this.#fields)
     const padded = this.#scratch.subarray(0, paddedLength(packet.length, this.#options.mtuBytes))
     padded.set(packet)
@@ -199,13 +205,28 @@ class Twin implements DataPath {
     const length = batch.length(slot)
     const packet = batch.payload(slot)
     const p = this.#fields
-    if (!p.read(packet, length)) return this.#drop(length < 20 ? 'out-too_short' : 'out-unknown_protocol')
-    if (this.#isLocalService(p)) return this.#push({ kind: 'local', peer: undefined, packet: packet.slice() })
-    if (p.protocol === TSMP) return this.#drop('out-tsmp')
+    if (!p.read(packet, length)) {
+      this.#drop(length < 20 ? 'out-too_short' : 'out-unknown_protocol')
+      return
+    }
+    if (this.#isLocalService(p)) {
+      this.#push({ kind: 'local', peer: undefined, packet: packet.slice() })
+      return
+    }
+    if (p.protocol === TSMP) {
+      this.#drop('out-tsmp')
+      return
+    }
     const peer = this.#routes.lookup(p.family, p.d0, p.d1, p.d2, p.d3)
     const verdict = (peer === undefined ? this.#filter : this.#filterOf(peer)).outbound(p)
-    if (verdict !== 'accept') return this.#drop(`out-${verdict}`)
-    if (peer === undefined) return this.#drop('out-no-route')
+    if (verdict !== 'accept') {
+      this.#drop(`out-${verdict}`)
+      return
+    }
+    if (peer === undefined) {
+      this.#drop('out-no-route')
+      return
+    }
     const padded = batch.payload(slot, paddedLength(length, this.#options.mtuBytes))
     padded.fill(0, length)
     this.#seal(peer, padded, length)
@@ -223,7 +244,10 @@ class Twin implements DataPath {
     if (length > 0) peer.sentData = true
     const size = padded.length + MIN_TRANSPORT_BYTES
     const sealed = this.#reserve(peer, size)
-    if (sealed === undefined && !peer.useRelay) return this.#drop('out-no-path')
+    if (sealed === undefined && !peer.useRelay) {
+      this.#drop('out-no-path')
+      return
+    }
     const target = sealed ?? new Uint8Array(size)
     keys.seal(padded, target)
     peer.txBytes += size
@@ -248,7 +272,10 @@ class Twin implements DataPath {
   receiveFromRelay(_peer: PeerId, bytes: Uint8Array): void {
     // Which peer the relay names is not proof; the keypair is.
     const keys = bytes.length >= MIN_TRANSPORT_BYTES ? this.#keysOf(bytes) : undefined
-    if (keys === undefined) return this.#drop('in-unknown-index')
+    if (keys === undefined) {
+      this.#drop('in-unknown-index')
+      return
+    }
     this.#open(keys, bytes, 'relay')
     this.#planFlush()
   }
@@ -265,7 +292,10 @@ class Twin implements DataPath {
   }
 
   #fromNetwork(bytes: Uint8Array, from: DatagramSource): void {
-    if (bytes.length < MIN_DATAGRAM_BYTES) return this.#drop('in-short')
+    if (bytes.length < MIN_DATAGRAM_BYTES) {
+      this.#drop('in-short')
+      return
+    }
     const inner = isGeneveWireGuard(bytes) ? bytes.subarray(GENEVE_BYTES) : bytes
     const keys = inner.length >= MIN_TRANSPORT_BYTES ? this.#keysOf(inner) : undefined
     if (keys === undefined) this.#push({ kind: 'datagram', from: from.text(), bytes: bytes.slice() })
@@ -279,9 +309,15 @@ class Twin implements DataPath {
   #open(keys: TransportKeys, datagram: Uint8Array, from: DatagramSource | 'relay'): void {
     const peer = this.#peers.get(keys.peer)
     if (peer === undefined) return
-    if (keys.isTooOld(this.#parts.nowMs())) return this.#drop('in-keypair-expired')
+    if (keys.isTooOld(this.#parts.nowMs())) {
+      this.#drop('in-keypair-expired')
+      return
+    }
     const plain = keys.open(datagram)
-    if (typeof plain === 'string') return this.#drop(`in-${plain}`)
+    if (typeof plain === 'string') {
+      this.#drop(`in-${plain}`)
+      return
+    }
 
     if (peer.keys.next === keys) {
       this.#forget(peer.keys.confirm())
@@ -300,14 +336,24 @@ class Twin implements DataPath {
   /** A decrypted packet: is it the peer's to send, ours to take, and where does it go? */
   #fromPeer(peer: PeerEntry, padded: Uint8Array): void {
     const p = this.#fields
-    if (!p.read(padded, padded.length)) return this.#drop('in-ip-header')
+    if (!p.read(padded, padded.length)) {
+      this.#drop('in-ip-header')
+      return
+    }
     const packet = padded.subarray(0, p.totalBytes)
     p.bytes = p.totalBytes
     if (this.#routes.lookup(p.family, p.s0, p.s1, p.s2, p.s3) !== peer && !peer.ownsSource(p)) {
-      return this.#drop('in-source')
+      this.#drop('in-source')
+      return
     }
-    if (p.protocol === TSMP) return this.#push({ kind: 'tsmp', peer: peer.id, packet })
-    if (this.#isExpectedEcho(p)) return this.#push({ kind: 'echoReply', peer: peer.id, packet })
+    if (p.protocol === TSMP) {
+      this.#push({ kind: 'tsmp', peer: peer.id, packet })
+      return
+    }
+    if (this.#isExpectedEcho(p)) {
+      this.#push({ kind: 'echoReply', peer: peer.id, packet })
+      return
+    }
     const filter = this.#filterOf(peer)
     const verdict = filter.inbound(p)
     if (verdict !== 'accept' && !filter.isPeerApiSyn(p)) {
@@ -349,7 +395,10 @@ class Twin implements DataPath {
   }
 
   #toHost(packet: Uint8Array): void {
-    if (this.#tun === undefined) return this.#drop('in-no-interface')
+    if (this.#tun === undefined) {
+      this.#drop('in-no-interface')
+      return
+    }
     if (!this.#tun.write(packet)) this.#drop('in-too-long')
   }
 
@@ -386,7 +435,10 @@ class Twin implements DataPath {
     if (this.#closed) return
     this.#tun?.flush()
     this.#udp.flush()
-    if (this.#delivering) return this.#planFlush()
+    if (this.#delivering) {
+      this.#planFlush()
+      return
+    }
     const events = this.#events
     this.#events = []
     if (this.#active.length > 0) {
