@@ -54,7 +54,7 @@ export interface NodeRecord {
   readonly createdAt: number
   /** Null: never. */
   readonly expiresAt: number | null
-  /** When the last stream ended; null: never connected. */
+  /** When it went offline; null: connected (also when the server stopped meanwhile), or never was. */
   readonly lastSeen: number | null
 }
 

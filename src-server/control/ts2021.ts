@@ -1,0 +1,124 @@
+/**
+ * `POST /ts2021`: from an HTTP/1.1 upgrade to HTTP/2 inside Noise. The machine key that the handshake proves goes along
+ * with every request; nothing is bound to a connection, clients open several.                   [control.md §2.3-2.7]
+ */
+import type { IncomingMessage } from 'node:http'
+import { performServerHandshake, type ServerHttp2Session } from 'node:http2'
+import type { Duplex } from 'node:stream'
+import { nodeCrypto } from '../../src-protocol/crypto/node-crypto.ts'
+import { NoiseStream } from '../../src-protocol/crypto/noise-stream.ts'
+import { parseBase64 } from '../../src-protocol/wire/bytes.ts'
+import { challengeKeyText, machineKeyText } from '../../src-protocol/wire/keys.ts'
+import { encodeEarlyPayload, encodeErrorFrame, respond } from '../../src-protocol/wire/noise.ts'
+import { answerMachine, type MachineDoor } from './machine-api.ts'
+import { isSupported } from './register.ts'
+
+export const CONTROL_UPGRADE = 'tailscale-control-protocol'
+
+/** The client must start HTTP/2 within this time. */
+const START_TIMEOUT_MS = 15_000
+/** A connection without any request open is closed after this time. */
+const IDLE_MS = 120_000
+/** Dead clients are found out by HTTP/2 pings. */
+const PING_EVERY_MS = 25_000
+const PING_TIMEOUT_MS = 20_000
+const SETTINGS = { initialWindowSize: 1 << 20, maxConcurrentStreams: 100, enablePush: false }
+
+export class ControlConnections {
+  readonly #door: MachineDoor
+  readonly #serverPrivate: Uint8Array
+  readonly #sessions = new Set<ServerHttp2Session>()
+
+  constructor(door: MachineDoor, serverPrivate: Uint8Array) {
+    this.#door = door
+    this.#serverPrivate = serverPrivate
+  }
+
+  get count(): number {
+    return this.#sessions.size
+  }
+
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    if (request.method !== 'POST') {
+      refuse(socket, 405, 'expected POST')
+      return
+    }
+    const header = request.headers['x-tailscale-handshake']
+    const initiation = typeof header === 'string' ? parseBase64(header) : undefined
+    if (!initiation?.ok) {
+      refuse(socket, 400, 'missing or unreadable X-Tailscale-Handshake')
+      return
+    }
+    const accepted = respond({ crypto: nodeCrypto, serverPrivate: this.#serverPrivate, initiation: initiation.value })
+    if (!accepted.ok) {
+      refuse(socket, 400, `bad handshake: ${accepted.reason}`)
+      return
+    }
+
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${CONTROL_UPGRADE}\r\nConnection: upgrade\r\n\r\n`)
+    if (!isSupported(accepted.value.version)) {
+      socket.end(encodeErrorFrame(`unsupported client version: ${accepted.value.version}`))
+      return
+    }
+    socket.write(accepted.value.reply)
+    const stream = new NoiseStream({ socket, keys: accepted.value.keys, role: 'server', head })
+    stream.write(
+      encodeEarlyPayload({
+        nodeKeyChallenge: challengeKeyText(nodeCrypto.x25519PublicKey(nodeCrypto.newPrivateKey())),
+      }),
+    )
+    this.#serve(stream, machineKeyText(accepted.value.machinePublic))
+  }
+
+  #serve(transport: Duplex, machineKey: ReturnType<typeof machineKeyText>): void {
+    const session = performServerHandshake(transport, { settings: SETTINGS, maxSessionMemory: 64 })
+    this.#sessions.add(session)
+    let open = 0
+    let idle = setTimeout(() => session.destroy(), START_TIMEOUT_MS)
+    const ping = setInterval(() => this.#ping(session), PING_EVERY_MS)
+    session.on('stream', (stream, headers) => {
+      clearTimeout(idle)
+      open++
+      stream.on('error', (error) => this.#door.log('request-error', { machineKey, error: error.message }))
+      stream.once('close', () => {
+        if (--open === 0 && !session.destroyed) idle = setTimeout(() => session.close(), IDLE_MS)
+      })
+      answerMachine(this.#door, machineKey, stream, headers).catch((error: unknown) => {
+        this.#door.log('request-failed', { machineKey, error: String(error) })
+        if (!stream.headersSent && !stream.closed) {
+          stream.respond({ ':status': 500 })
+          stream.end('internal error')
+        }
+      })
+    })
+    session.on('error', (error) => this.#door.log('connection-error', { machineKey, error: error.message }))
+    session.once('close', () => {
+      clearTimeout(idle)
+      clearInterval(ping)
+      this.#sessions.delete(session)
+      transport.destroy()
+    })
+    transport.on('error', (error) => this.#door.log('connection-error', { machineKey, error: error.message }))
+    transport.once('close', () => session.destroy())
+  }
+
+  #ping(session: ServerHttp2Session): void {
+    if (session.destroyed) return
+    const late = setTimeout(() => session.destroy(), PING_TIMEOUT_MS)
+    const isSent = session.ping((error) => {
+      clearTimeout(late)
+      if (error !== null) session.destroy()
+    })
+    if (!isSent) clearTimeout(late)
+  }
+
+  close(): void {
+    for (const session of [...this.#sessions]) session.destroy()
+  }
+}
+
+export function refuse(socket: Duplex, status: number, text: string): void {
+  socket.end(
+    `HTTP/1.1 ${status} Refused\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
+  )
+}
