@@ -1,0 +1,46 @@
+/** `pintail set`: change what is mentioned, leave the rest. */
+import { checkTypedPrefs, maskFor, setPrefFlags } from '../settings/pref-flags.ts'
+import { acceptRiskFlag, askLoseSsh } from '../settings/risk.ts'
+import { refuseArgs, type Verb } from '../verb.ts'
+import { warnAboutSettings } from './bring-up.ts'
+import { sshWarning } from './up.ts'
+
+export const set: Verb = {
+  name: 'set',
+  summary: 'Change settings',
+  details: 'Only what is mentioned changes; there are no defaults. "pintail get" shows what is set.',
+  examples: [
+    'pintail set --hostname=nas',
+    'pintail set --accept-routes --exit-node=office',
+    'pintail set --exit-node=',
+    'sudo pintail set --operator=$USER',
+  ],
+  // No defaults: an unmentioned flag means "as it is".
+  flags: [...setPrefFlags.map(({ spec: { default: _, ...rest } }) => rest), acceptRiskFlag],
+  async run(call) {
+    refuseArgs(call)
+    const { flags, terminal } = call
+    const mentioned = setPrefFlags.filter(({ spec }) => flags.given(spec.name))
+    if (mentioned.length === 0) {
+      if (flags.typed.length === 0) terminal.err(call.usage())
+      return 0
+    }
+    const client = await call.connect()
+    const status = await client.status()
+    const current = await client.prefs()
+    const wanted = structuredClone(current)
+    for (const { spec, write } of mentioned) {
+      write(wanted, spec.kind === 'bool' ? String(flags.bool(spec.name)) : flags.text(spec.name), status)
+    }
+    checkTypedPrefs(wanted, (name) => flags.given(name))
+    if (wanted.RunSSH !== current.RunSSH)
+      await askLoseSsh(terminal, flags.text('accept-risk'), sshWarning(wanted.RunSSH))
+    const routes = flags.given('advertise-routes') || flags.given('advertise-exit-node')
+    await warnAboutSettings(client, terminal, wanted, { netfilter: flags.given('netfilter-mode'), routes })
+    await client.checkPrefs(wanted)
+    await client.editPrefs(maskFor(mentioned, wanted))
+    if (flags.given('webclient') && flags.bool('webclient') && status.TailscaleIPs?.[0] !== undefined)
+      terminal.out(`Web interface now running at ${status.TailscaleIPs[0]}:5252\n`)
+    return 0
+  },
+}
