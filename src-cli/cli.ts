@@ -87,7 +87,12 @@ function commandOf(verb: Verb, session: Session, path: readonly Verb[]): Command
   command.usage(path.length === 1 ? '[flags] <command> [command flags]' : args)
   command.addHelpText('after', `\nExamples:\n${verb.examples.map((example) => `  $ ${example}\n`).join('')}`)
   command.argument('[words...]', '').helpOption('-h, --help', 'show this help')
-  command.configureHelp({ visibleArguments: () => [], sortOptions: true })
+  command.configureHelp({
+    visibleArguments: () => [],
+    sortOptions: true,
+    subcommandTerm: (child) => child.name(),
+    optionTerm: (option) => option.flags.replace(' <true|false>', '[=false]'),
+  })
   command.action(async (words: string[]) => {
     if (verb.run === undefined) {
       throw new CommandError(`${name}: missing subcommand: ${(verb.verbs ?? []).map((v) => v.name).join(', ')}`)

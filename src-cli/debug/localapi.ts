@@ -8,7 +8,7 @@ export const localapi: Verb = {
   name: 'localapi',
   summary: "Call the daemon's API",
   args: '[<method>] <path> [<body> | -]',
-  details: 'The path may leave out /localapi/v0/. Without a method: GET, or POST when there is a body.',
+  details: 'The path may leave out /localapi/v0/. Without a method: GET.',
   examples: [
     'pintail debug localapi GET status',
     'pintail debug localapi PATCH prefs \'{"Hostname":"nas","HostnameSet":true}\'',
@@ -21,7 +21,7 @@ export const localapi: Verb = {
     const [path, body] = words
     if (path === undefined) throw new CommandError('expected a path')
     const full = path.startsWith('/') ? path : `/localapi/v0/${path}`
-    const verb = method ?? (body === undefined ? 'GET' : 'POST')
+    const verb = method ?? 'GET'
     terminal.err(`# doing request ${verb} ${full}\n`)
     const content = body === '-' ? await terminal.readInput() : body
     const reply = await (await connect()).request(verb, full, {

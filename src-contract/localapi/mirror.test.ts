@@ -14,7 +14,7 @@ const netMap = (peers: Node[]) =>
     Peers: peers,
     Domain: 'd',
     UserProfiles: { '7': { ID: 7, LoginName: 'a@' } },
-  }) as Notify['NetMap']
+  }) as unknown as Notify['NetMap']
 
 test('state, sign-in page and error follow each other', () => {
   const waiting = fold({ State: 2 }, { BrowseToURL: 'https://x/a' }, { ErrMessage: 'no' })
