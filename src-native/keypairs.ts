@@ -5,6 +5,7 @@
  *   0 4 type = 4 · 4 4 receiver index · 8 8 counter · 16 n+16 AEAD(plaintext)
  */
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
+import { bad, type Decoded, ok } from '../src-protocol/wire/decoded.ts'
 import { ReplayWindow } from '../src-protocol/wire/replay-window.ts'
 import type { Keypair, PeerId } from './door.ts'
 
@@ -17,6 +18,8 @@ export const REJECT_AFTER_MS = 180_000
 const REJECT_AFTER_MESSAGES = Number.MAX_SAFE_INTEGER - 2 ** 13
 const PADDING = 16
 
+const BEYOND = bad('counter-range')
+const FORGED = bad('decrypt')
 const CIPHER = 'chacha20-poly1305'
 const TAG_LENGTH = { authTagLength: TAG_BYTES } as const
 
@@ -74,9 +77,9 @@ export class TransportKeys {
   }
 
   /** Plaintext (padded) of a datagram of at least MIN_TRANSPORT_BYTES, or why it is dropped. */
-  open(datagram: Uint8Array): Uint8Array | 'counter-range' | 'decrypt' | 'replay' {
+  open(datagram: Uint8Array): Decoded<Uint8Array> {
     const high = getU32(datagram, 12)
-    if (high > 0x1fffff) return 'counter-range'
+    if (high > 0x1fffff) return BEYOND
     const nonce = this.#receiveNonce
     nonce.set(datagram.subarray(8, 16), 4)
     const decipher = createDecipheriv(CIPHER, this.#receiveKey, nonce, TAG_LENGTH)
@@ -86,10 +89,11 @@ export class TransportKeys {
     try {
       decipher.final()
     } catch {
-      return 'decrypt' // the only thing final() throws for here is a wrong tag
+      return FORGED // the only thing final() throws for here is a wrong tag
     }
     // Only what is authentic may move the window.
-    return this.#window.accept(high * 2 ** 32 + getU32(datagram, 8)) ? plain : 'replay'
+    const fresh = this.#window.take(high * 2 ** 32 + getU32(datagram, 8))
+    return fresh.ok ? ok(plain) : fresh
   }
 }
 

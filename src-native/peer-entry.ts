@@ -10,6 +10,7 @@ export class PeerEntry {
   readonly keys = new KeypairSlots()
   allowed: readonly ParsedPrefix[] = []
   isJailed = false
+  isRemoved = false
 
   udp: SocketAddress | undefined
   vni: number | undefined

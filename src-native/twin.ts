@@ -11,13 +11,13 @@ import type {
   DataPathOptions,
   DataPathStats,
   Destination,
-  DoorEvent,
   FilterTable,
   Keypair,
   PeerCounters,
   PeerId,
   PeerTable,
 } from './door.ts'
+import { EventQueue } from './event-queue.ts'
 import { getU32, MIN_TRANSPORT_BYTES, paddedLength, TransportKeys } from './keypairs.ts'
 import { PacketFields, TCP, TSMP } from './packet-fields.ts'
 import { PacketFilter } from './packet-filter.ts'
@@ -64,11 +64,7 @@ class Twin implements DataPath {
   #hasLocalServices = false
   readonly #expectedEchoes = new Map<number, number>()
 
-  readonly #drops = new Map<string, number>()
-  #events: DoorEvent[] = []
-  #active: PeerEntry[] = []
-  #flushPlanned = false
-  #delivering = false
+  readonly #up: EventQueue
 
   readonly #fields = new PacketFields()
   readonly #scratch: Uint8Array
@@ -76,6 +72,10 @@ class Twin implements DataPath {
   constructor(options: DataPathOptions, parts: TwinParts) {
     this.#options = options
     this.#parts = parts
+    this.#up = new EventQueue(options.onEvents, () => {
+      this.#tun?.flush()
+      this.#udp.flush()
+    })
     this.#scratch = new Uint8Array(65_536 + 64)
   }
 
@@ -84,8 +84,8 @@ class Twin implements DataPath {
     try {
       this.#tun = this.#parts.openTun?.({
         onPacket: (batch, slot) => this.#fromHost(batch, slot),
-        onBatchEnd: () => this.#flush(),
-        onState: (state) => this.#push({ kind: state === 'up' ? 'tunUp' : 'tunDown' }),
+        onBatchEnd: () => this.#up.deliver(),
+        onState: (state) => this.#up.push({ kind: state === 'up' ? 'tunUp' : 'tunDown' }),
       })
     } catch (error) {
       await this.#udp.close()
@@ -122,6 +122,7 @@ class Twin implements DataPath {
     this.#routes.replace(peer, [])
     for (const keys of peer.keys.all()) this.#keys.delete(keys.localIndex)
     this.#peers.delete(id)
+    peer.isRemoved = true
   }
 
   addKeypair(keypair: Keypair): void {
@@ -173,18 +174,18 @@ class Twin implements DataPath {
     const address = socketAddress(to)
     const room = address && !this.#closed ? this.#udp.reserve(address, bytes.length) : undefined
     if (room === undefined) {
-      this.#drop('no-socket')
+      this.#up.drop('no-socket')
       return
     }
     room.set(bytes)
-    this.#planFlush()
+    this.#up.plan()
   }
 
   sendPacket(id: PeerId, packet: Uint8Array): void {
     const peer = this.#peers.get(id)
     if (peer === undefined || this.#closed) return
     if (packet.length > 65_535) {
-      this.#drop('too-long')
+      this.#up.drop('too-long')
       return
     }
     if (packet.length > 0 && this.#fields.read(packet, packet.length)) this.#filterOf(peer).remember(this.#fields)
@@ -192,12 +193,12 @@ class Twin implements DataPath {
     padded.set(packet)
     padded.fill(0, packet.length)
     this.#seal(peer, padded, packet.length)
-    this.#planFlush()
+    this.#up.plan()
   }
 
   writeToHost(packet: Uint8Array): void {
     this.#toHost(packet)
-    this.#planFlush()
+    this.#up.plan()
   }
 
   /** From the TUN device. */
@@ -206,25 +207,25 @@ class Twin implements DataPath {
     const packet = batch.payload(slot)
     const p = this.#fields
     if (!p.read(packet, length)) {
-      this.#drop(length < 20 ? 'out-too_short' : 'out-unknown_protocol')
+      this.#up.drop(length < 20 ? 'out-too_short' : 'out-unknown_protocol')
       return
     }
     if (this.#isLocalService(p)) {
-      this.#push({ kind: 'local', peer: undefined, packet: packet.slice() })
+      this.#up.push({ kind: 'local', peer: undefined, packet: packet.slice() })
       return
     }
     if (p.protocol === TSMP) {
-      this.#drop('out-tsmp')
+      this.#up.drop('out-tsmp')
       return
     }
     const peer = this.#routes.lookup(p.family, p.d0, p.d1, p.d2, p.d3)
     const verdict = (peer === undefined ? this.#filter : this.#filterOf(peer)).outbound(p)
     if (verdict !== 'accept') {
-      this.#drop(`out-${verdict}`)
+      this.#up.drop(`out-${verdict}`)
       return
     }
     if (peer === undefined) {
-      this.#drop('out-no-route')
+      this.#up.drop('out-no-route')
       return
     }
     const padded = batch.payload(slot, paddedLength(length, this.#options.mtuBytes))
@@ -236,16 +237,16 @@ class Twin implements DataPath {
   #seal(peer: PeerEntry, padded: Uint8Array, length: number): void {
     const keys = peer.keys.current
     if (keys === undefined || !keys.canSend(this.#parts.nowMs())) {
-      this.#push({ kind: 'noSession', peer: peer.id, packet: padded.slice(0, length) })
+      this.#up.push({ kind: 'noSession', peer: peer.id, packet: padded.slice(0, length) })
       return
     }
-    if (!peer.hasActivity()) this.#active.push(peer)
+    this.#up.touch(peer)
     peer.sentAny = true
     if (length > 0) peer.sentData = true
     const size = padded.length + MIN_TRANSPORT_BYTES
     const sealed = this.#reserve(peer, size)
     if (sealed === undefined && !peer.useRelay) {
-      this.#drop('out-no-path')
+      this.#up.drop('out-no-path')
       return
     }
     const target = sealed ?? new Uint8Array(size)
@@ -253,7 +254,7 @@ class Twin implements DataPath {
     peer.txBytes += size
     peer.txPackets++
     if (peer.useRelay) {
-      this.#push({ kind: 'toRelay', peer: peer.id, bytes: sealed === undefined ? target : target.slice() })
+      this.#up.push({ kind: 'toRelay', peer: peer.id, bytes: sealed === undefined ? target : target.slice() })
     }
   }
 
@@ -273,32 +274,32 @@ class Twin implements DataPath {
     // Which peer the relay names is not proof; the keypair is.
     const keys = bytes.length >= MIN_TRANSPORT_BYTES ? this.#keysOf(bytes) : undefined
     if (keys === undefined) {
-      this.#drop('in-unknown-index')
+      this.#up.drop('in-unknown-index')
       return
     }
     this.#open(keys, bytes, 'relay')
-    this.#planFlush()
+    this.#up.plan()
   }
 
   #udpHandlers(): UdpHandlers {
     return {
       onDatagram: (bytes, from) => this.#fromNetwork(bytes, from),
-      onBatchEnd: () => this.#flush(),
+      onBatchEnd: () => this.#up.deliver(),
       onSendFailed: (to, code) => {
-        if (OVERFLOW_CODES.has(code)) this.#drop('out-queue-full')
-        else this.#push({ kind: 'sendFailed', to, code })
+        if (OVERFLOW_CODES.has(code)) this.#up.drop('out-queue-full')
+        else this.#up.push({ kind: 'sendFailed', to, code })
       },
     }
   }
 
   #fromNetwork(bytes: Uint8Array, from: DatagramSource): void {
     if (bytes.length < MIN_DATAGRAM_BYTES) {
-      this.#drop('in-short')
+      this.#up.drop('in-short')
       return
     }
     const inner = isGeneveWireGuard(bytes) ? bytes.subarray(GENEVE_BYTES) : bytes
     const keys = inner.length >= MIN_TRANSPORT_BYTES ? this.#keysOf(inner) : undefined
-    if (keys === undefined) this.#push({ kind: 'datagram', from: from.text(), bytes: bytes.slice() })
+    if (keys === undefined) this.#up.push({ kind: 'datagram', from: from.text(), bytes: bytes.slice() })
     else this.#open(keys, inner, from)
   }
 
@@ -310,20 +311,21 @@ class Twin implements DataPath {
     const peer = this.#peers.get(keys.peer)
     if (peer === undefined) return
     if (keys.isTooOld(this.#parts.nowMs())) {
-      this.#drop('in-keypair-expired')
+      this.#up.drop('in-keypair-expired')
       return
     }
-    const plain = keys.open(datagram)
-    if (typeof plain === 'string') {
-      this.#drop(`in-${plain}`)
+    const opened = keys.open(datagram)
+    if (!opened.ok) {
+      this.#up.drop(`in-${opened.reason}`)
       return
     }
+    const plain = opened.value
 
     if (peer.keys.next === keys) {
       this.#forget(peer.keys.confirm())
-      this.#push({ kind: 'confirmed', peer: peer.id, localIndex: keys.localIndex })
+      this.#up.push({ kind: 'confirmed', peer: peer.id, localIndex: keys.localIndex })
     }
-    if (!peer.hasActivity()) this.#active.push(peer)
+    this.#up.touch(peer)
     peer.receivedAny = true
     peer.heardFrom(from)
     peer.rxBytes += datagram.length
@@ -337,31 +339,31 @@ class Twin implements DataPath {
   #fromPeer(peer: PeerEntry, padded: Uint8Array): void {
     const p = this.#fields
     if (!p.read(padded, padded.length)) {
-      this.#drop('in-ip-header')
+      this.#up.drop('in-ip-header')
       return
     }
     const packet = padded.subarray(0, p.totalBytes)
     p.bytes = p.totalBytes
     if (this.#routes.lookup(p.family, p.s0, p.s1, p.s2, p.s3) !== peer && !peer.ownsSource(p)) {
-      this.#drop('in-source')
+      this.#up.drop('in-source')
       return
     }
     if (p.protocol === TSMP) {
-      this.#push({ kind: 'tsmp', peer: peer.id, packet })
+      this.#up.push({ kind: 'tsmp', peer: peer.id, packet })
       return
     }
     if (this.#isExpectedEcho(p)) {
-      this.#push({ kind: 'echoReply', peer: peer.id, packet })
+      this.#up.push({ kind: 'echoReply', peer: peer.id, packet })
       return
     }
     const filter = this.#filterOf(peer)
     const verdict = filter.inbound(p)
     if (verdict !== 'accept' && !filter.isPeerApiSyn(p)) {
-      this.#drop(`in-${verdict}`)
+      this.#up.drop(`in-${verdict}`)
       this.#reject(peer, packet, filter.shieldsUp)
       return
     }
-    if (this.#isLocalService(p)) this.#push({ kind: 'local', peer: peer.id, packet })
+    if (this.#isLocalService(p)) this.#up.push({ kind: 'local', peer: peer.id, packet })
     else this.#toHost(packet)
   }
 
@@ -396,10 +398,10 @@ class Twin implements DataPath {
 
   #toHost(packet: Uint8Array): void {
     if (this.#tun === undefined) {
-      this.#drop('in-no-interface')
+      this.#up.drop('in-no-interface')
       return
     }
-    if (!this.#tun.write(packet)) this.#drop('in-too-long')
+    if (!this.#tun.write(packet)) this.#up.drop('in-too-long')
   }
 
   #filterOf(peer: PeerEntry): PacketFilter {
@@ -408,51 +410,6 @@ class Twin implements DataPath {
 
   #forget(gone: readonly TransportKeys[]): void {
     for (const keys of gone) if (this.#keys.get(keys.localIndex) === keys) this.#keys.delete(keys.localIndex)
-  }
-
-  // Events and batches
-
-  #drop(reason: string): void {
-    this.#drops.set(reason, (this.#drops.get(reason) ?? 0) + 1)
-  }
-
-  #push(event: DoorEvent): void {
-    this.#events.push(event)
-    this.#planFlush()
-  }
-
-  /** Everything of this turn goes out together, right after the code that is running now. */
-  #planFlush(): void {
-    if (this.#flushPlanned) return
-    this.#flushPlanned = true
-    queueMicrotask(() => {
-      if (this.#flushPlanned) this.#flush()
-    })
-  }
-
-  #flush(): void {
-    this.#flushPlanned = false
-    if (this.#closed) return
-    this.#tun?.flush()
-    this.#udp.flush()
-    if (this.#delivering) {
-      this.#planFlush()
-      return
-    }
-    const events = this.#events
-    this.#events = []
-    if (this.#active.length > 0) {
-      const active = this.#active
-      this.#active = []
-      for (const peer of active) if (this.#peers.get(peer.id) === peer) events.push(peer.takeActivity())
-    }
-    if (events.length === 0) return
-    this.#delivering = true
-    try {
-      this.#options.onEvents(events)
-    } finally {
-      this.#delivering = false
-    }
   }
 
   // Life
@@ -469,7 +426,7 @@ class Twin implements DataPath {
   }
 
   stats(): DataPathStats {
-    const drops = Object.fromEntries(this.#drops)
+    const drops = this.#up.drops()
     const truncated = this.#udp.truncated()
     if (truncated > 0) drops['in-too-long-datagram'] = truncated
     const peers = new Map<PeerId, PeerCounters>()
@@ -481,7 +438,7 @@ class Twin implements DataPath {
 
   async close(): Promise<void> {
     if (this.#closed) return
-    this.#flush() // a last disconnect message may still be waiting
+    this.#up.close() // a last disconnect message may still be waiting
     this.#closed = true
     this.#tun?.close()
     await this.#udp.close()

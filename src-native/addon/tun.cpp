@@ -89,15 +89,17 @@ napi_value writeTun(napi_env env, napi_callback_info info) {
   return number(env, lastError);
 }
 
-// tunIsUp(fd): a zero-length write answers EINVAL while the interface is up and EIO while it is down.
+// tunIsUp(fd): asks for the flags under the name the interface has now. False also when it is gone.
 napi_value tunIsUp(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   int64_t fd = -1;
   if (!arguments.readInt(0, fd)) return nullptr;
-  uint8_t nothing = 0;
-  const ssize_t written = write(static_cast<int>(fd), &nothing, 0);
+  ifreq request{};
+  Descriptor control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const bool known = control.get() >= 0 && ioctl(static_cast<int>(fd), TUNGETIFF, &request) == 0 &&
+                     ioctl(control.get(), SIOCGIFFLAGS, &request) == 0;
   napi_value result = nullptr;
-  napi_get_boolean(env, written >= 0 || errno == EINVAL, &result);
+  napi_get_boolean(env, known && (request.ifr_flags & IFF_UP) != 0, &result);
   return result;
 }
 

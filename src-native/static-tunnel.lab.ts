@@ -1,0 +1,71 @@
+/**
+ * One end of a tunnel with fixed keys, for tests and measurements inside a namespace: a real interface, no handshake.
+ *
+ *   node static-tunnel.lab.ts a|b REMOTE_ADDRESS [MTU]
+ *
+ * Prints "up NAME" when ready, and a JSON line of counters when it is asked to end.
+ */
+import { execFileSync } from 'node:child_process'
+import process from 'node:process'
+import type { IpPort } from '../src-contract/ids.ts'
+import { openDataPath } from './open-data-path.ts'
+
+const PORT = 41641
+const [side = 'a', remote = '127.0.0.1', mtu = '1280'] = process.argv.slice(2)
+const isA = side === 'a'
+const own = { v4: isA ? '100.64.0.1' : '100.64.0.2', v6: isA ? 'fd7a:115c:a1e0::1' : 'fd7a:115c:a1e0::2' }
+const other = { v4: isA ? '100.64.0.2' : '100.64.0.1', v6: isA ? 'fd7a:115c:a1e0::2' : 'fd7a:115c:a1e0::1' }
+const keys = [new Uint8Array(32).fill(1), new Uint8Array(32).fill(2)] as const
+
+const events: string[] = []
+const path = await openDataPath({
+  tunName: `static-${side}`,
+  mtuBytes: Number(mtu),
+  udpPort: PORT,
+  fwmark: 0,
+  onEvents: (batch) => {
+    for (const event of batch) if (event.kind !== 'activity') events.push(event.kind)
+  },
+})
+const name = path.tunName!
+const everything = (any: string) => ({
+  sources: [any],
+  destinations: [{ prefix: any, firstPort: 0, lastPort: 65535 }],
+  protocols: [1, 6, 17, 58],
+})
+path.setFilter({
+  rules: [everything('0.0.0.0/0'), everything('::/0')],
+  localNets: [`${own.v4}/32`, `${own.v6}/128`],
+  shieldsUp: false,
+  peerApi: [],
+})
+path.setPeer({ peer: 1, allowedIps: [`${other.v4}/32`, `${other.v6}/128`], jailed: false })
+path.addKeypair({
+  peer: 1,
+  localIndex: isA ? 1 : 2,
+  remoteIndex: isA ? 2 : 1,
+  sendKey: keys[isA ? 0 : 1],
+  receiveKey: keys[isA ? 1 : 0],
+  slot: 'current',
+})
+path.setDestination(1, {
+  udp: (remote.includes(':') ? `[${remote}]:${PORT}` : `${remote}:${PORT}`) as IpPort,
+  relay: false,
+})
+for (const [address, bits] of [
+  [own.v4, 32],
+  [own.v6, 128],
+]) {
+  execFileSync('ip', ['addr', 'add', `${address}/${bits}`, 'dev', name])
+}
+for (const address of [other.v4, other.v6]) execFileSync('ip', ['route', 'add', address, 'dev', name])
+console.log(`up ${name}`)
+
+// The static keys have no rekey; renewing them restarts counters on both sides, so a run must end within 180 s.
+process.once('SIGTERM', async () => {
+  const { drops, peers, backend } = path.stats()
+  const { user, system } = process.cpuUsage()
+  const rssMiB = Math.round(process.memoryUsage().rss / 2 ** 20)
+  await path.close()
+  console.log(JSON.stringify({ backend, drops, peer: peers.get(1), events, cpuMs: (user + system) / 1000, rssMiB }))
+})
