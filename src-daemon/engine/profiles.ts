@@ -1,6 +1,7 @@
 /**
- * The profiles and which one is current; every change is saved before it counts, so memory and disk never disagree
- * about who we are. Not what switching means for the network (`backend.ts`).
+ * The profiles and which one is current. What somebody asks for is saved before it counts; what has happened at a
+ * server counts at once and is saved as soon as the disk allows. Callers change one thing at a time. Not what switching
+ * means for the network (`backend.ts`).
  */
 import type { LoginProfile } from '../../src-contract/localapi/prefs.ts'
 import { toHex } from '../../src-protocol/wire/bytes.ts'
@@ -10,10 +11,14 @@ import { type StateStore, StateUnreadableError } from '../io/store/port.ts'
 import { loginProfile, newProfile, type Profile } from './profile.ts'
 import { type DaemonState, readState, writeState } from './state-file.ts'
 
+export type ProfileChange = Partial<Omit<Profile, 'id'>>
+
 export class Profiles {
   readonly #store: StateStore
   readonly #crypto: Crypto
   #state: DaemonState
+  /** Memory is ahead of the disk; `save` until it is not. */
+  #isUnsaved = false
 
   private constructor(store: StateStore, crypto: Crypto, state: DaemonState) {
     this.#store = store
@@ -66,38 +71,48 @@ export class Profiles {
       .map((profile) => profile.Name)
   }
 
+  get isUnsaved(): boolean {
+    return this.#isUnsaved
+  }
+
   /** Makes sure that what we hold is on disk, before a server hears of our keys. */
-  save(): Promise<void> {
-    return this.#save(this.#state)
+  async save(): Promise<void> {
+    await this.#store.save(writeState(this.#state))
+    this.#isUnsaved = false
   }
 
-  updateCurrent(change: Partial<Omit<Profile, 'id'>>): Promise<void> {
-    const changed = { ...this.current, ...change }
-    const state =
-      changed.id === ''
-        ? { ...this.#state, draft: changed }
-        : { ...this.#state, profiles: new Map(this.#state.profiles).set(changed.id, changed) }
-    return this.#save(state)
+  /** What somebody asked for: done and saved, or undone and thrown. */
+  updateCurrent(change: ProfileChange): Promise<void> {
+    return this.#replace(this.#withCurrent(change))
   }
 
-  /** The draft signed in: it becomes a profile with an id. */
-  async adoptDraft(change: Partial<Omit<Profile, 'id'>>): Promise<void> {
-    if (this.current.id !== '') return this.updateCurrent(change)
+  /** What has happened, whether the disk likes it or not. */
+  async noteCurrent(change: ProfileChange): Promise<void> {
+    this.#state = this.#withCurrent(change)
+    this.#isUnsaved = true
+    await this.save()
+  }
+
+  /** The draft signed in: it becomes a profile with an id. As {@link noteCurrent}. */
+  async noteLogin(change: ProfileChange): Promise<void> {
+    if (this.current.id !== '') return this.noteCurrent(change)
     const id = this.#newId()
     const profile = { ...this.#state.draft, ...change, id }
     const profiles = new Map(this.#state.profiles).set(id, profile)
-    await this.#save({ ...this.#state, profiles, currentId: id, draft: newProfile() })
+    this.#state = { ...this.#state, profiles, currentId: id, draft: newProfile() }
+    this.#isUnsaved = true
+    await this.save()
   }
 
   async switchTo(id: string): Promise<'switched' | 'already-current' | 'not-found'> {
     if (id === this.current.id) return 'already-current'
     if (!this.#state.profiles.has(id)) return 'not-found'
-    await this.#save({ ...this.#state, currentId: id })
+    await this.#replace({ ...this.#state, currentId: id })
     return 'switched'
   }
 
   async switchToBlank(): Promise<void> {
-    await this.#save({ ...this.#state, currentId: '', draft: newProfile() })
+    await this.#replace({ ...this.#state, currentId: '', draft: newProfile() })
   }
 
   /** Deleting the current one leaves a blank profile in its place. Answers whether it was the current one. */
@@ -106,19 +121,21 @@ export class Profiles {
     const profiles = new Map(this.#state.profiles)
     profiles.delete(id)
     const rest = { ...this.#state, profiles }
-    await this.#save(wasCurrent ? { ...rest, currentId: '', draft: newProfile() } : rest)
+    await this.#replace(wasCurrent ? { ...rest, currentId: '', draft: newProfile() } : rest)
     return wasCurrent
   }
 
-  async #save(state: DaemonState): Promise<void> {
-    const before = this.#state
+  #withCurrent(change: ProfileChange): DaemonState {
+    const changed = { ...this.current, ...change }
+    return changed.id === ''
+      ? { ...this.#state, draft: changed }
+      : { ...this.#state, profiles: new Map(this.#state.profiles).set(changed.id, changed) }
+  }
+
+  async #replace(state: DaemonState): Promise<void> {
+    await this.#store.save(writeState(state))
     this.#state = state
-    try {
-      await this.#store.save(writeState(state))
-    } catch (error) {
-      if (this.#state === state) this.#state = before
-      throw error
-    }
+    this.#isUnsaved = false
   }
 
   #newId(): string {

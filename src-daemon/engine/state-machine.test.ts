@@ -10,14 +10,13 @@ const base: StateFacts = {
   blocked: false,
   authCantContinue: false,
   self: undefined,
-  liveLinks: 0,
-  relaysExpected: true,
+  engineReady: false,
 }
 const self = { keyExpired: false, machineAuthorized: true }
 
 describe('[LA-5] next state', () => {
   const rows: [string, Partial<StateFacts>, string][] = [
-    ['broken store', { storeBroken: true, self, liveLinks: 1 }, 'NoState'],
+    ['broken store', { storeBroken: true, self, engineReady: true }, 'NoState'],
     ['down with a key', { wantRunning: false, current: 'Running', self }, 'Stopped'],
     ['down without a key', { wantRunning: false, haveNodeKey: false, authCantContinue: true }, 'NeedsLogin'],
     ['down, waiting for a person', { wantRunning: false, blocked: true, authCantContinue: true }, 'NeedsLogin'],
@@ -27,14 +26,13 @@ describe('[LA-5] next state', () => {
     ['control refused', { authCantContinue: true, current: 'Starting' }, 'NeedsLogin'],
     ['still waiting for the map', { current: 'Starting' }, 'Starting'],
     ['first map', { self }, 'Starting'],
-    ['a relay is connected', { self, current: 'Starting', liveLinks: 1 }, 'Running'],
-    ['no relay yet', { self, current: 'Starting' }, 'Starting'],
-    ['a map without relays', { self, current: 'Starting', relaysExpected: false }, 'Running'],
+    ['the engine is ready', { self, current: 'Starting', engineReady: true }, 'Running'],
+    ['the engine is not ready yet', { self, current: 'Starting' }, 'Starting'],
     ['running stays when links go', { self, current: 'Running' }, 'Running'],
     ['own key expired', { self: { ...self, keyExpired: true }, current: 'Running' }, 'NeedsLogin'],
     ['not approved', { self: { ...self, machineAuthorized: false }, current: 'Running' }, 'NeedsMachineAuth'],
-    ['approved', { self, current: 'NeedsMachineAuth', liveLinks: 1 }, 'Starting'],
-    ['up from stopped with a map', { self, current: 'Stopped', liveLinks: 1 }, 'Starting'],
+    ['approved', { self, current: 'NeedsMachineAuth', engineReady: true }, 'Starting'],
+    ['up from stopped with a map', { self, current: 'Stopped', engineReady: true }, 'Starting'],
   ]
   test.each(rows)('%s', (_name, change, expected) => {
     expect(nextState({ ...base, ...change })).toBe(expected)

@@ -17,10 +17,8 @@ export interface StateFacts {
   readonly authCantContinue: boolean
   /** What the netmap says of this node; undefined without a netmap. */
   readonly self: { readonly keyExpired: boolean; readonly machineAuthorized: boolean } | undefined
-  /** Relay connections and peers with a live session. */
-  readonly liveLinks: number
-  /** Without any relay in the map, there is nothing to wait for. */
-  readonly relaysExpected: boolean
+  /** Addresses are in place and a relay or a peer can be reached (or there is no relay to wait for). */
+  readonly engineReady: boolean
 }
 
 export function nextState(facts: StateFacts): IpnStateName {
@@ -34,7 +32,7 @@ export function nextState(facts: StateFacts): IpnStateName {
     case 'NeedsMachineAuth':
       return 'Starting'
     case 'Starting':
-      return facts.liveLinks > 0 || !facts.relaysExpected ? 'Running' : 'Starting'
+      return facts.engineReady ? 'Running' : 'Starting'
     case 'Running':
       return 'Running'
     default:

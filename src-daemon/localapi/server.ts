@@ -127,6 +127,7 @@ class LocalApi implements LocalApiServer {
     try {
       reply = await this.#reply(request, response)
     } catch (error) {
+      if (response.destroyed) return
       if (error instanceof BodyError) reply = plainError(error.status, error.message)
       else {
         this.#options.log.error('localapi-failed', { method: request.method, path: pathOf(request), error })
@@ -192,7 +193,10 @@ const SECURITY_HEADERS: readonly (readonly [string, string])[] = [
 ]
 
 function send(request: IncomingMessage, response: ServerResponse, reply: Reply): void {
-  if (reply.kind === 'stream') return reply.run(response)
+  if (reply.kind === 'stream') {
+    reply.run(response)
+    return
+  }
   response.statusCode = reply.status
   if (reply.kind === 'empty') {
     response.end()

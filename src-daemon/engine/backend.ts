@@ -1,0 +1,266 @@
+/**
+ * The daemon as clients see it: what they can ask, and what they can order. The truth itself is in `core.ts`, signing
+ * in and the server in `control-session.ts`. [docs/rules/localapi.md LA-4, LA-5]
+ */
+import type { DerpMap } from '../../src-contract/control/map.ts'
+import type { NodeKeyText } from '../../src-contract/ids.ts'
+import type { PingResult } from '../../src-contract/localapi/ping.ts'
+import type { PathReports } from '../../src-contract/localapi/pintail.ts'
+import type { LoginProfile, MaskedPrefs, Prefs } from '../../src-contract/localapi/prefs.ts'
+import type { IpnStateName } from '../../src-contract/localapi/state.ts'
+import type { Status } from '../../src-contract/localapi/status.ts'
+import type { Netmap } from '../../src-protocol/machines/netmap.ts'
+import { toHex } from '../../src-protocol/wire/bytes.ts'
+import { nodeKeyText } from '../../src-protocol/wire/keys.ts'
+import type { OpenControl } from './control-port.ts'
+import { ControlSession } from './control-session.ts'
+import { Core, type CoreOptions, RefusedError } from './core.ts'
+import { firstNotify } from './first-notify.ts'
+import type { Health } from './health.ts'
+import { hostNameOf } from './hostinfo.ts'
+import type { Watcher } from './notify-bus.ts'
+import { pingSelfOrPlane } from './ping-target.ts'
+import type { DataPlane, PingOptions } from './plane-port.ts'
+import { editPrefs, findPrefsProblems, samePrefs } from './prefs-edit.ts'
+import { loginProfile } from './profile.ts'
+import { buildStatus } from './status-builder.ts'
+import { findUnsupported } from './unsupported.ts'
+
+export interface BackendOptions extends CoreOptions {
+  readonly openControl: OpenControl
+}
+
+export class Backend {
+  readonly #core: Core
+  readonly #control: ControlSession
+
+  constructor(options: BackendOptions) {
+    this.#core = new Core(options)
+    this.#control = new ControlSession(this.#core, options.openControl)
+  }
+
+  // Asked -----------------------------------------------------------------------------------------------------------
+
+  get version(): string {
+    return this.#core.o.version
+  }
+
+  get state(): IpnStateName {
+    return this.#core.state
+  }
+
+  get netmap(): Netmap | undefined {
+    return this.#core.netmap
+  }
+
+  get derpMap(): DerpMap | undefined {
+    return this.#core.netmap?.derpMap
+  }
+
+  get health(): Health {
+    return this.#core.health
+  }
+
+  get plane(): DataPlane {
+    return this.#core.plane
+  }
+
+  get prefs(): Prefs {
+    return this.#core.prefs
+  }
+
+  status(withPeers: boolean): Status {
+    const { profiles, plane, o } = this.#core
+    const { prefs, nodeKey } = profiles.current
+    return buildStatus({
+      version: o.version,
+      hasTun: plane.hasTun,
+      state: this.#core.state,
+      haveNodeKey: nodeKey !== undefined,
+      nodeKey: this.#nodeKeyText(),
+      authUrl: this.#core.authUrl,
+      netmap: this.#core.netmap,
+      prefs,
+      hostName: hostNameOf(o.hostFacts, prefs),
+      ownEndpoints: plane.endpoints.map((endpoint) => endpoint.address),
+      homeRegion: plane.homeRegion,
+      health: this.#core.health.texts(),
+      wallMs: o.wallMs(),
+      runtimeOf: (node) => plane.runtimeOf(node),
+      withPeers,
+    })
+  }
+
+  pathReports(): PathReports {
+    return this.#core.plane.pathOfAll()
+  }
+
+  ping(options: PingOptions): Promise<PingResult> {
+    const { plane, netmap, state, o } = this.#core
+    return pingSelfOrPlane(plane, netmap, state === 'Running', o.wallMs(), options)
+  }
+
+  watch(watcher: Watcher): () => void {
+    const core = this.#core
+    const first = firstNotify(core.o.version, watcher.mask, {
+      state: core.state,
+      authUrl: core.authUrl,
+      prefs: core.prefs,
+      netmap: core.netmap,
+      health: core.health.warnings(),
+      status: () => this.status(true),
+      sessionId: toHex(core.o.crypto.randomBytes(8)),
+    })
+    if (first !== undefined) watcher.deliver(first)
+    return core.bus.add(watcher)
+  }
+
+  currentProfile(): LoginProfile {
+    return loginProfile(this.#core.profiles.current)
+  }
+
+  profileList(): LoginProfile[] {
+    return this.#core.profiles.list()
+  }
+
+  findProfile(id: string): LoginProfile | undefined {
+    const profile = this.#core.profiles.find(id)
+    return profile === undefined ? undefined : loginProfile(profile)
+  }
+
+  /** undefined = these prefs would be accepted. */
+  checkPrefs(prefs: Prefs): string | undefined {
+    const context = { otherProfileNames: this.#core.profiles.otherNames() }
+    const problems = [...findPrefsProblems(prefs, context), ...findUnsupported(prefs)]
+    return problems.length === 0 ? undefined : problems.join('\n')
+  }
+
+  // Ordered; each throws RefusedError -------------------------------------------------------------------------------
+
+  /** At daemon start: go on where the last run ended. */
+  resume(): Promise<void> {
+    return this.#core.serial(() => this.#control.begin(''))
+  }
+
+  editPrefs(edit: MaskedPrefs): Promise<Prefs> {
+    return this.#core.serial(async () => {
+      const { profiles } = this.#core
+      const before = profiles.current.prefs
+      const result = editPrefs(before, edit, { otherProfileNames: profiles.otherNames() })
+      if (!result.ok) throw new RefusedError(result.message)
+      const unsupported = findUnsupported(result.prefs)
+      if (unsupported.length > 0) throw new RefusedError(unsupported.join('\n'))
+      if (!result.changed) return this.prefs
+      await this.#core.saveOrRefuse(() => profiles.updateCurrent({ prefs: result.prefs }))
+      await this.#follow(before, result.prefs)
+      return this.prefs
+    })
+  }
+
+  /** The only way a control URL takes effect: everything begins anew. */
+  start(options: { readonly UpdatePrefs: Prefs | null; readonly AuthKey: string }): Promise<void> {
+    return this.#core.serial(async () => {
+      const { profiles } = this.#core
+      const asked = options.UpdatePrefs ?? profiles.current.prefs
+      const problem = this.checkPrefs(asked)
+      if (problem !== undefined) throw new RefusedError(problem)
+      const wanted = { ...asked, Config: null, ...(options.AuthKey === '' ? {} : { LoggedOut: false }) }
+      if (!samePrefs(wanted, profiles.current.prefs)) {
+        await this.#core.saveOrRefuse(() => profiles.updateCurrent({ prefs: wanted }))
+      }
+      await this.#restart(options.AuthKey)
+    })
+  }
+
+  loginInteractive(): Promise<void> {
+    return this.#core.serial(() => this.#control.loginInteractive())
+  }
+
+  logout(): Promise<void> {
+    return this.#core.serial(async () => {
+      const core = this.#core
+      const { id, nodeKey, prefs } = core.profiles.current
+      if (nodeKey === undefined) return
+      await this.#control.logout()
+      await core.saveOrRefuse(() => (id === '' ? core.profiles.switchToBlank() : core.profiles.delete(id)))
+      const blank = { ...core.profiles.current.prefs, ControlURL: prefs.ControlURL, LoggedOut: true }
+      await core.noteOrWarn(() => core.profiles.noteCurrent({ prefs: blank }))
+      await this.#restart('')
+    })
+  }
+
+  /** Signs out of everything without telling a server. */
+  resetAuth(): Promise<void> {
+    return this.#core.serial(async () => {
+      const { profiles } = this.#core
+      for (const { ID } of profiles.list()) await this.#core.saveOrRefuse(() => profiles.delete(ID))
+      await this.#core.saveOrRefuse(() => profiles.switchToBlank())
+      await this.#restart('')
+    })
+  }
+
+  newProfile(): Promise<void> {
+    return this.#core.serial(async () => {
+      await this.#core.saveOrRefuse(() => this.#core.profiles.switchToBlank())
+      await this.#restart('')
+    })
+  }
+
+  switchProfile(id: string): Promise<'switched' | 'already-current' | 'not-found'> {
+    return this.#core.serial(async () => {
+      const { profiles } = this.#core
+      if (id === profiles.current.id) return 'already-current'
+      if (profiles.find(id) === undefined) return 'not-found'
+      await this.#core.saveOrRefuse(() => profiles.switchTo(id))
+      await this.#restart('')
+      return 'switched'
+    })
+  }
+
+  deleteProfile(id: string): Promise<void> {
+    return this.#core.serial(async () => {
+      const { profiles } = this.#core
+      if (profiles.find(id) === undefined) return
+      const isCurrent = profiles.current.id === id
+      await this.#core.saveOrRefuse(() => profiles.delete(id))
+      if (isCurrent) await this.#restart('')
+    })
+  }
+
+  networkChanged(isMajor: boolean): void {
+    this.#core.plane.networkChanged(isMajor)
+    if (isMajor) this.#control.networkChanged()
+  }
+
+  async close(): Promise<void> {
+    this.#control.stop()
+    await this.#core.close()
+  }
+
+  async #restart(authKey: string): Promise<void> {
+    this.#control.stop()
+    this.#core.forgetNetwork()
+    this.#core.tellPrefs()
+    await this.#control.begin(authKey)
+  }
+
+  /** What changed prefs mean for what runs. */
+  async #follow(before: Prefs, after: Prefs): Promise<void> {
+    if (after.WantRunning && !before.WantRunning) {
+      await this.#control.begin('')
+    } else if (!after.WantRunning && before.WantRunning) {
+      this.#core.evaluate()
+      this.#control.stop()
+    } else {
+      this.#control.update()
+      this.#core.configure(undefined)
+    }
+    this.#core.tellPrefs()
+    this.#core.evaluate()
+  }
+
+  #nodeKeyText(): NodeKeyText | undefined {
+    const key = this.#core.profiles.current.nodeKey
+    return key === undefined ? undefined : nodeKeyText(this.#core.o.crypto.x25519PublicKey(key.expose()))
+  }
+}

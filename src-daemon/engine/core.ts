@@ -1,0 +1,278 @@
+/**
+ * The one truth that the daemon's parts share: current profile, netmap, sign-in situation, state; and the rule that
+ * the data plane follows the state. It reports to the watchers. Who changes the sign-in: `control-session.ts`; what
+ * clients may order: `backend.ts`. [docs/rules/localapi.md LA-5]
+ */
+import type { Node } from '../../src-contract/control/map.ts'
+import { watchMask } from '../../src-contract/localapi/notify.ts'
+import type { Prefs } from '../../src-contract/localapi/prefs.ts'
+import { type IpnStateName, ipnStateNumber } from '../../src-contract/localapi/state.ts'
+import { isSelfExpired, type Netmap, type NetmapDelta } from '../../src-protocol/machines/netmap.ts'
+import type { Crypto } from '../../src-protocol/wire/crypto.ts'
+import { errorText, type Log } from '../io/log/log.ts'
+import type { RouterResult } from '../io/router/port.ts'
+import type { NodeFacts } from './control-port.ts'
+import { buildEngineStatus } from './engine-status.ts'
+import { Health } from './health.ts'
+import { buildHostinfo, type HostFacts } from './hostinfo.ts'
+import { keyExpiryMs } from './node-text.ts'
+import { NotifyBus } from './notify-bus.ts'
+import type { PeerRuntime } from './peer-runtime.ts'
+import type { DataPlane } from './plane-port.ts'
+import { prefsWithConfig } from './profile.ts'
+import type { Profiles } from './profiles.ts'
+import { isConfigured, nextState } from './state-machine.ts'
+
+const ENGINE_POLL_MS = 2_000
+const SAVE_RETRY_MS = 10_000
+/** Timers beyond 24 days fire at once; a key may live for months. */
+const MAX_EXPIRY_WAIT_MS = 3_600_000
+
+export interface CoreOptions {
+  readonly version: string
+  readonly profiles: Profiles
+  readonly plane: DataPlane
+  readonly crypto: Crypto
+  readonly hostFacts: HostFacts
+  readonly wallMs: () => number
+  readonly log: Log
+}
+
+/** A refusal that is the caller's to read. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError'
+}
+
+export class Core {
+  readonly o: CoreOptions
+  readonly bus: NotifyBus
+  readonly health: Health
+  readonly profiles: Profiles
+  readonly plane: DataPlane
+  netmap: Netmap | undefined
+  /** The page where a person has to sign in, or "". */
+  authUrl = ''
+  /** See `StateFacts`. */
+  blocked = false
+  authCantContinue = true
+  /** Our endpoints or network facts are new. */
+  onSelf: () => void = () => {}
+  #state: IpnStateName = 'NoState'
+  #routerReady = false
+  #closed = false
+  #commands: Promise<unknown> = Promise.resolve()
+  #engineTimer: NodeJS.Timeout | undefined
+  #expiryTimer: NodeJS.Timeout | undefined
+  readonly #saveTimer: NodeJS.Timeout
+
+  constructor(options: CoreOptions) {
+    this.o = options
+    this.profiles = options.profiles
+    this.plane = options.plane
+    this.bus = new NotifyBus(options.version)
+    this.health = new Health(options.wallMs)
+    this.health.onChange = () => this.bus.publish({ kind: 'health', warnings: this.health.warnings() })
+    this.bus.onAudience = () => this.#pollEngine()
+    this.#saveTimer = setInterval(() => void this.saveLate(), SAVE_RETRY_MS)
+    this.#saveTimer.unref()
+    options.plane.events = {
+      onSelf: () => this.onSelf(),
+      onLinks: () => this.evaluate(),
+      onRouter: (result) => this.#onRouter(result),
+      onPeerSession: (peer, session) => this.#tellPeerSession(peer, session),
+    }
+  }
+
+  get state(): IpnStateName {
+    return this.#state
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  get prefs(): Prefs {
+    return prefsWithConfig(this.profiles.current)
+  }
+
+  tellPrefs(): void {
+    this.bus.tell({ Prefs: this.prefs })
+  }
+
+  /** What control is told about this node. */
+  nodeFacts(): NodeFacts {
+    return {
+      hostinfo: buildHostinfo({
+        version: this.o.version,
+        backendLogId: this.profiles.backendLogId,
+        facts: this.o.hostFacts,
+        prefs: this.profiles.current.prefs,
+        netInfo: this.plane.netInfo,
+        hasTun: this.plane.hasTun,
+      }),
+      endpoints: this.plane.endpoints,
+      discoKey: this.plane.discoKey,
+    }
+  }
+
+  setNetmap(netmap: Netmap, delta: NetmapDelta): void {
+    this.netmap = netmap
+    this.health.setServerMessages(netmap.displayMessages, netmap.health)
+    const wasConfigured = isConfigured(this.#state)
+    this.evaluate()
+    if (wasConfigured && isConfigured(this.#state)) this.configure(delta)
+    this.#armExpiry()
+  }
+
+  /** Another profile, another login: nothing of the old network remains. */
+  forgetNetwork(): void {
+    this.netmap = undefined
+    this.authUrl = ''
+    this.blocked = false
+    this.health.setServerMessages(new Map(), [])
+    this.#enter('NoState')
+  }
+
+  evaluate(): void {
+    while (!this.#closed) {
+      const next = nextState(this.#stateFacts())
+      if (next === this.#state) return
+      this.#enter(next)
+    }
+  }
+
+  /** Gives the data plane what it works by; with a delta, only what that names. */
+  configure(delta: NetmapDelta | undefined): void {
+    const { nodeKey, prefs } = this.profiles.current
+    if (this.netmap === undefined || nodeKey === undefined || !isConfigured(this.#state)) return
+    this.plane.configure({ nodeKey, netmap: this.netmap, shieldsUp: prefs.ShieldsUp }, delta)
+  }
+
+  /** Commands run one after another. */
+  serial<T>(command: () => Promise<T>): Promise<T> {
+    const done = this.#commands.then(command)
+    this.#commands = done.catch(() => {}) // the caller hears of it
+    return done
+  }
+
+  /** For what somebody asked for. Throws RefusedError. */
+  async saveOrRefuse(save: () => Promise<unknown>): Promise<void> {
+    try {
+      await save()
+      this.health.clear('state-not-saved')
+    } catch (error) {
+      this.health.set('state-not-saved', errorText(error))
+      throw new RefusedError(`cannot save the state: ${errorText(error)}`, { cause: error })
+    }
+  }
+
+  /** For what has happened already; tried again until it is saved. */
+  async noteOrWarn(save: () => Promise<unknown>): Promise<void> {
+    try {
+      await save()
+      this.health.clear('state-not-saved')
+    } catch (error) {
+      this.health.set('state-not-saved', errorText(error))
+      this.o.log.error('state-not-saved', { error })
+    }
+  }
+
+  async saveLate(): Promise<void> {
+    if (this.profiles.isUnsaved) await this.noteOrWarn(() => this.profiles.save())
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#saveTimer)
+    clearInterval(this.#engineTimer)
+    clearTimeout(this.#expiryTimer)
+    this.plane.deconfigure()
+    await this.saveLate()
+  }
+
+  #stateFacts(): Parameters<typeof nextState>[0] {
+    const { prefs, nodeKey } = this.profiles.current
+    const { netmap } = this
+    const hasRelays = Object.keys(netmap?.derpMap?.Regions ?? {}).length > 0
+    return {
+      current: this.#state,
+      storeBroken: false,
+      wantRunning: prefs.WantRunning,
+      loggedOut: prefs.LoggedOut,
+      haveNodeKey: nodeKey !== undefined,
+      blocked: this.blocked,
+      authCantContinue: this.authCantContinue,
+      self:
+        netmap === undefined
+          ? undefined
+          : {
+              keyExpired: isSelfExpired(netmap, this.o.wallMs()),
+              machineAuthorized: netmap.self.MachineAuthorized !== false,
+            },
+      engineReady: this.#routerReady && (this.plane.liveLinks > 0 || !hasRelays),
+    }
+  }
+
+  #enter(next: IpnStateName): void {
+    const before = this.#state
+    if (next === before) return
+    this.#state = next
+    this.o.log.info('state', { from: before, to: next })
+    if (isConfigured(next) && !isConfigured(before)) this.configure(undefined)
+    if (!isConfigured(next) && isConfigured(before)) {
+      this.#routerReady = false
+      this.plane.deconfigure()
+    }
+    if (next === 'Running') this.authUrl = ''
+    const isExpired = next === 'NeedsLogin' && this.netmap !== undefined && isSelfExpired(this.netmap, this.o.wallMs())
+    if (isExpired) this.health.set('key-expired')
+    else this.health.clear('key-expired')
+    this.bus.tell({ State: ipnStateNumber(next) })
+  }
+
+  #onRouter(result: RouterResult): void {
+    this.#routerReady = result.kind === 'applied'
+    if (result.kind === 'conflict') {
+      const detail = `${result.address} on ${result.interfaceName}`
+      this.health.set('address-conflict', detail)
+      this.bus.tell({ ErrMessage: `another network program owns our addresses: ${detail}` })
+    } else this.health.clear('address-conflict')
+    if (result.kind === 'failed') {
+      this.health.set('router-failed', result.message)
+      this.bus.tell({ ErrMessage: `cannot set addresses and routes: ${result.message}` })
+    } else this.health.clear('router-failed')
+    this.evaluate()
+  }
+
+  #armExpiry(): void {
+    clearTimeout(this.#expiryTimer)
+    const expiry = this.netmap === undefined ? undefined : keyExpiryMs(this.netmap.self)
+    if (expiry === undefined || this.#closed) return
+    const waitMs = Math.min(Math.max(expiry - this.o.wallMs(), 0) + 100, MAX_EXPIRY_WAIT_MS)
+    this.#expiryTimer = setTimeout(() => {
+      this.evaluate()
+      if (expiry > this.o.wallMs()) this.#armExpiry()
+    }, waitMs)
+    this.#expiryTimer.unref()
+  }
+
+  #tellPeerSession(peer: Node, session: PeerRuntime['session']): void {
+    const at = new Date(this.o.wallMs()).toISOString()
+    this.bus.publish({
+      kind: 'peerState',
+      peerState: { [peer.StableID]: { PeerWireGuardState: session, PeerWireGuardStateAt: at } },
+    })
+  }
+
+  #pollEngine(): void {
+    const isWanted = this.bus.hasMask(watchMask.engineUpdates) && !this.#closed
+    if (isWanted === (this.#engineTimer !== undefined)) return
+    clearInterval(this.#engineTimer)
+    this.#engineTimer = undefined
+    if (!isWanted) return
+    const tell = (): void => this.bus.tell({ Engine: buildEngineStatus(this.netmap, this.plane) })
+    this.#engineTimer = setInterval(tell, ENGINE_POLL_MS)
+    this.#engineTimer.unref()
+    setImmediate(tell) // not before the watcher's first message
+  }
+}

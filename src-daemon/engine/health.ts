@@ -1,0 +1,112 @@
+/**
+ * What a person must know: one row per trouble, with its severity and wording. Rows are set and cleared by code; the
+ * text is here, so that nobody writes it twice.
+ */
+import type { DisplayMessage } from '../../src-contract/control/map.ts'
+import type { HealthWarning } from '../../src-contract/localapi/notify.ts'
+import { timeText } from './node-text.ts'
+
+interface Row {
+  readonly severity: HealthWarning['Severity']
+  readonly title: string
+  readonly text: (detail: string) => string
+  readonly impactsConnectivity?: true
+}
+
+export const healthRows = {
+  'state-not-saved': {
+    severity: 'high',
+    title: 'State cannot be saved',
+    text: (detail) => `The daemon cannot save its state (${detail}). Changes are lost when it restarts.`,
+  },
+  'address-conflict': {
+    severity: 'high',
+    title: 'Another network owns our address',
+    text: (detail) => `Another program already uses addresses of this network (${detail}). Stop it first.`,
+    impactsConnectivity: true,
+  },
+  'router-failed': {
+    severity: 'high',
+    title: 'Addresses cannot be set',
+    text: (detail) => `The system refused addresses or routes: ${detail}`,
+    impactsConnectivity: true,
+  },
+  'control-unreachable': {
+    severity: 'medium',
+    title: 'Coordination server unreachable',
+    text: (detail) => `The coordination server cannot be reached (${detail}). Existing connections keep working.`,
+  },
+  'not-in-map-poll': {
+    severity: 'medium',
+    title: 'Out of sync',
+    text: () => 'Not connected to the coordination server; news about other machines will be late.',
+  },
+  'no-relay': {
+    severity: 'medium',
+    title: 'No relay connection',
+    text: () => 'No relay server can be reached; machines behind firewalls may be out of reach.',
+    impactsConnectivity: true,
+  },
+  'key-expired': {
+    severity: 'high',
+    title: 'Sign-in expired',
+    text: () => "This machine's key has expired. Sign in again.",
+    impactsConnectivity: true,
+  },
+} as const satisfies { readonly [code: string]: Row }
+
+const SERVER_PREFIX = 'control.'
+
+export type HealthCode = keyof typeof healthRows
+
+export class Health {
+  readonly #warnings = new Map<string, HealthWarning>()
+  readonly #wallMs: () => number
+  onChange: () => void = () => {}
+
+  constructor(wallMs: () => number) {
+    this.#wallMs = wallMs
+  }
+
+  set(code: HealthCode, detail = ''): void {
+    const row: Row = healthRows[code]
+    const before = this.#warnings.get(code)
+    const text = row.text(detail)
+    if (before?.Text === text) return
+    this.#warnings.set(code, {
+      WarnableCode: code,
+      Severity: row.severity,
+      Title: row.title,
+      Text: text,
+      BrokenSince: before?.BrokenSince ?? timeText(this.#wallMs()),
+      ...(row.impactsConnectivity === undefined ? {} : { ImpactsConnectivity: true }),
+    })
+    this.onChange()
+  }
+
+  /** The server's own messages replace its earlier ones. */
+  setServerMessages(messages: ReadonlyMap<string, DisplayMessage>, texts: readonly string[]): void {
+    const before = JSON.stringify([...this.#warnings])
+    for (const code of [...this.#warnings.keys()]) if (code.startsWith(SERVER_PREFIX)) this.#warnings.delete(code)
+    const add = (id: string, message: Omit<HealthWarning, 'WarnableCode'>): void => {
+      this.#warnings.set(SERVER_PREFIX + id, { ...message, WarnableCode: SERVER_PREFIX + id })
+    }
+    for (const [id, message] of messages) add(id, message)
+    for (const [i, text] of texts.entries()) {
+      add(`text${i}`, { Severity: 'medium', Title: 'Coordination server', Text: text })
+    }
+    if (JSON.stringify([...this.#warnings]) !== before) this.onChange()
+  }
+
+  clear(code: HealthCode): void {
+    if (this.#warnings.delete(code)) this.onChange()
+  }
+
+  warnings(): { [code: string]: HealthWarning } | null {
+    return this.#warnings.size === 0 ? null : Object.fromEntries(this.#warnings)
+  }
+
+  texts(): string[] {
+    return [...this.#warnings.values()].map((warning) => warning.Text)
+  }
+}

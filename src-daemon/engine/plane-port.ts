@@ -1,0 +1,57 @@
+/** What the backend needs from the data plane; `mesh/mesh.ts` provides it, `plane-memory.ts` for tests and none. */
+
+import type { NetInfo, Node } from '../../src-contract/control/map.ts'
+import type { DiscoKeyText, StableNodeId } from '../../src-contract/ids.ts'
+import type { PingResult, PingType } from '../../src-contract/localapi/ping.ts'
+import type { PathReport } from '../../src-contract/localapi/pintail.ts'
+import type { Netmap, NetmapDelta } from '../../src-protocol/machines/netmap.ts'
+import type { Secret } from '../../src-protocol/wire/keys.ts'
+import type { RouterResult } from '../io/router/port.ts'
+import type { Endpoint } from './own-endpoints.ts'
+import type { PeerRuntime } from './peer-runtime.ts'
+
+export interface PlaneConfig {
+  readonly nodeKey: Secret
+  readonly netmap: Netmap
+  readonly shieldsUp: boolean
+}
+
+export interface PlaneEvents {
+  /** Endpoints, home relay or network facts are new: tell control. */
+  onSelf(): void
+  /** Addresses and routes are in place, or why not. */
+  onRouter(result: RouterResult): void
+  /** A relay connected, a session began, or one of them ended. */
+  onLinks(): void
+  onPeerSession(peer: Node, session: PeerRuntime['session']): void
+}
+
+export interface PingOptions {
+  readonly address: string
+  readonly type: PingType
+  /** Whole disco message; 0 = smallest. */
+  readonly sizeBytes: number
+  readonly signal: AbortSignal
+}
+
+export interface DataPlane {
+  events: PlaneEvents
+  readonly discoKey: DiscoKeyText
+  readonly hasTun: boolean
+  readonly endpoints: readonly Endpoint[]
+  readonly netInfo: NetInfo | undefined
+  readonly homeRegion: number
+  /** Relay connections plus live sessions. */
+  readonly liveLinks: number
+  readonly liveRelays: number
+  /** Makes it so. With a delta only what it names is looked at; without one, everything. */
+  configure(config: PlaneConfig, delta?: NetmapDelta): void
+  deconfigure(): void
+  runtimeOf(peer: Node): PeerRuntime
+  pathOfAll(): { readonly [id: StableNodeId]: PathReport }
+  ping(target: Node, options: PingOptions): Promise<PingResult>
+  networkChanged(major: boolean): void
+  /** Look for our endpoints and the nearest relay again. */
+  restun(): void
+  close(): Promise<void>
+}

@@ -1,0 +1,78 @@
+/**
+ * Small answers that clients ask for on the way: what is not there yet says so in the form they expect.
+ * [docs/rules/localapi.md LA-8]
+ */
+import { createHash } from 'node:crypto'
+import type { Backend } from '../../engine/backend.ts'
+import { buildEngineStatus } from '../../engine/engine-status.ts'
+import { legacyNetMap } from '../../engine/legacy-netmap.ts'
+import { json, plainError, type Reply, text } from '../reply.ts'
+import type { ApiRequest, RouteTable } from '../request.ts'
+
+/** No Serve configuration: Go's `null`, with its hash as tag. */
+const NO_CONFIG_ETAG = createHash('sha256').update('null').digest('hex')
+
+export function hostRoutes(backend: Backend): RouteTable {
+  const noWarning = { needs: 'read', handle: () => json({ Warning: '' }) } as const
+  return {
+    'serve-config': { GET: { needs: 'read', handle: () => json(null, { Etag: NO_CONFIG_ETAG }) } },
+    'check-ip-forwarding': { GET: noWarning },
+    'check-udp-gro-forwarding': { GET: noWarning },
+    'check-so-mark-in-use': { GET: { needs: 'read', handle: () => json({ UseSOMark: true }) } },
+    services: { GET: { needs: 'nothing', handle: () => json({}) } },
+    'upload-client-metrics': { POST: { needs: 'nothing', handle: () => json({}) } },
+    'update/check': { GET: { needs: 'nothing', handle: () => json({ RunningLatest: true }) } },
+    'tka/status': { GET: { needs: 'read', handle: () => json(tailnetLockOff) } },
+    usermetrics: { GET: { needs: 'nothing', handle: () => text(userMetrics(backend)) } },
+    debug: { POST: { needs: 'write', handle: (request) => debug(backend, request) } },
+  }
+}
+
+const tailnetLockOff = {
+  Enabled: false,
+  Head: null,
+  PublicKey: `nlpub:${'0'.repeat(64)}`,
+  NodeKey: null,
+  NodeKeySigned: false,
+  NodeKeySignature: null,
+  TrustedKeys: null,
+  VisiblePeers: null,
+  FilteredPeers: null,
+  StateID: 0,
+}
+
+function debug(backend: Backend, request: ApiRequest): Reply {
+  const action = request.query.get('action') ?? ''
+  switch (action) {
+    case 'current-netmap':
+      return backend.netmap === undefined ? plainError(503, 'no netmap') : json(legacyNetMap(backend.netmap))
+    case 'restun':
+      backend.plane.restun()
+      return text('done')
+    case 'rebind':
+      backend.networkChanged(true)
+      return text('done')
+    default:
+      return plainError(400, `unknown action ${JSON.stringify(action.slice(0, 100))}`)
+  }
+}
+
+function userMetrics(backend: Backend): string {
+  const engine = buildEngineStatus(backend.netmap, backend.plane)
+  const warnings = Object.keys(backend.health.warnings() ?? {}).length
+  const lines = [
+    '# TYPE tailscaled_health_messages gauge',
+    '# HELP tailscaled_health_messages Number of health messages broken down by type.',
+    `tailscaled_health_messages{type="warning"} ${warnings}`,
+    '# TYPE tailscaled_inbound_bytes_total counter',
+    '# HELP tailscaled_inbound_bytes_total Counts the number of bytes received from other peers',
+    `tailscaled_inbound_bytes_total ${engine.RBytes}`,
+    '# TYPE tailscaled_outbound_bytes_total counter',
+    '# HELP tailscaled_outbound_bytes_total Counts the number of bytes sent to other peers',
+    `tailscaled_outbound_bytes_total ${engine.WBytes}`,
+    '# TYPE tailscaled_home_derp_region_id gauge',
+    "# HELP tailscaled_home_derp_region_id DERP region ID of node's home relay server.",
+    `tailscaled_home_derp_region_id ${backend.plane.homeRegion}`,
+  ]
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,22 @@
+/** Every call of the LocalAPI. Two handlers for one path are a mistake that the test of this file finds. */
+import type { Backend } from '../engine/backend.ts'
+import { hostRoutes } from './handlers/host.ts'
+import { loginRoutes } from './handlers/login.ts'
+import { networkRoutes } from './handlers/network.ts'
+import { pintailRoutes } from './handlers/pintail.ts'
+import { prefsRoutes } from './handlers/prefs.ts'
+import { statusRoutes } from './handlers/status.ts'
+import { watchRoutes } from './handlers/watch.ts'
+import type { RouteTable } from './request.ts'
+
+export function localApiRoutes(backend: Backend): RouteTable {
+  return {
+    ...statusRoutes(backend),
+    ...prefsRoutes(backend),
+    ...loginRoutes(backend),
+    ...watchRoutes(backend),
+    ...networkRoutes(backend),
+    ...hostRoutes(backend),
+    ...pintailRoutes(backend),
+  }
+}
