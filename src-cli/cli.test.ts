@@ -335,7 +335,7 @@ describe('set and get', () => {
     expect(daemon.bodies.get('PATCH prefs')).toEqual({
       CorpDNS: false,
       CorpDNSSet: true,
-      AdvertiseRoutes: ['0.0.0.0/0', '10.0.0.0/8', '::/0'],
+      AdvertiseRoutes: ['0.0.0.0/0', '::/0', '10.0.0.0/8'],
       AdvertiseRoutesSet: true,
       AutoUpdate: { Check: true, Apply: true },
       AutoUpdateSet: { ApplySet: true },

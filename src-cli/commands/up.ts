@@ -4,6 +4,7 @@ import type { Status } from '../../src-contract/localapi/status.ts'
 import { isSameControl, lostSettingsMessage } from '../settings/lost-settings.ts'
 import { checkTypedPrefs, DEFAULT_CONTROL_URL, maskFor, upPrefFlags } from '../settings/pref-flags.ts'
 import { askLoseSsh } from '../settings/risk.ts'
+import { durationText } from '../text/duration.ts'
 import { goJson } from '../text/go-json.ts'
 import { CommandError, type Invocation, refuseArgs, type Verb } from '../verb.ts'
 import { bringUp, bringUpFlags, printUpHealth, readAuthKey, warnAboutSettings } from './bring-up.ts'
@@ -115,5 +116,5 @@ function refuseToLose({ flags, terminal }: Invocation, current: Prefs, wanted: P
 }
 
 function typedText(flags: Invocation['flags'], name: string): string {
-  return name === 'timeout' ? `${flags.ms('timeout') / 1000}s` : flags.text(name)
+  return name === 'timeout' ? durationText(flags.ms('timeout') * 1e6) : flags.text(name)
 }

@@ -35,14 +35,14 @@ export function parsePrefix(text: string): { ok: true; prefix: string } | { ok: 
   return { ok: true, prefix: `${ip}/${bits}` }
 }
 
-/** Shorter prefixes first within a family, then by address, IPv4 first: one spelling per set of routes. */
+/** Shorter prefixes first, then IPv4, then by address: one spelling per set of routes. */
 export function comparePrefixes(a: string, b: string): number {
   const key = (prefix: string) => {
     const [ip = '', bits = ''] = prefix.split('/')
     const family = isIPv4(ip) ? '4' : '6'
     return (
-      family +
       bits.padStart(3, '0') +
+      family +
       bytesOf(ip)
         .map((byte) => byte.toString(16).padStart(2, '0'))
         .join('')

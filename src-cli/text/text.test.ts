@@ -101,14 +101,14 @@ describe('addresses', () => {
     ['', '"" is not a valid IP address or CIDR prefix'],
   ])('prefix %j is refused', (text, problem) => expect(parsePrefix(text)).toEqual({ ok: false, problem }))
 
-  test('order: IPv4 first, short first, by address', () => {
+  test('order: short first, IPv4 first, by address', () => {
     const prefixes = ['fd00::/64', '10.2.0.0/16', '::/0', '10.0.0.0/8', '0.0.0.0/0', '10.1.0.0/16']
     expect(prefixes.sort(comparePrefixes)).toEqual([
       '0.0.0.0/0',
+      '::/0',
       '10.0.0.0/8',
       '10.1.0.0/16',
       '10.2.0.0/16',
-      '::/0',
       'fd00::/64',
     ])
   })
