@@ -14,8 +14,8 @@ export interface ReaderHandle {
 }
 
 export interface Addon {
-  /** A TUN device, still down: no packet information header, non-blocking. */
-  openTun(name: string, mtuBytes: number): { readonly fd: number; readonly name: string }
+  /** A TUN device (`tap`: with Ethernet frames), still down: no packet information header, non-blocking. */
+  openTun(name: string, mtuBytes: number, kind: 'tun' | 'tap'): { readonly fd: number; readonly name: string }
   bringUp(name: string): void
   /** Writes slots; 0 or the errno of the last packet that failed. */
   writeTun(fd: number, slots: ArrayBuffer, slotBytes: number, count: number): number

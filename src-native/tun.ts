@@ -29,7 +29,7 @@ export class Tun {
   #closed = false
 
   constructor(addon: Addon, name: string, mtuBytes: number, slotBytes: number, handlers: TunHandlers) {
-    const { fd, name: given } = addon.openTun(name, mtuBytes)
+    const { fd, name: given } = addon.openTun(name, mtuBytes, 'tun')
     try {
       noLinkLocal(given)
       addon.bringUp(given)

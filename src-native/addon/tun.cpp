@@ -14,19 +14,21 @@
 
 namespace pintail {
 
-// openTun(name, mtu) → { fd, name }. The interface is down until bringUp(name), so that it can be configured before.
+// openTun(name, mtu, kind) → { fd, name }. Kind is "tun" (IP packets) or "tap" (Ethernet frames, for the laboratory). The interface is down until bringUp(name), so that it can be configured before.
 napi_value openTun(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   std::string name;
   int64_t mtu = 0;
-  if (!arguments.readText(0, name) || !arguments.readInt(1, mtu)) return nullptr;
+  std::string kind;
+  if (!arguments.readText(0, name) || !arguments.readInt(1, mtu) || !arguments.readText(2, kind)) return nullptr;
   if (name.size() >= IFNAMSIZ) return throwErrno(env, "interface name", ENAMETOOLONG);
+  if (kind != "tun" && kind != "tap") return throwErrno(env, "interface kind", EINVAL);
 
   Descriptor fd(open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return throwErrno(env, "/dev/net/tun", errno);
   ifreq request{};
   memcpy(request.ifr_name, name.c_str(), name.size() + 1);
-  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  request.ifr_flags = static_cast<short>((kind == "tap" ? IFF_TAP : IFF_TUN) | IFF_NO_PI);
   if (ioctl(fd.get(), TUNSETIFF, &request) != 0) return throwErrno(env, "TUNSETIFF", errno);
 
   ifreq settings{};
