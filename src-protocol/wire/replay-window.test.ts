@@ -3,7 +3,7 @@ import { REPLAY_WINDOW, ReplayWindow } from './replay-window.ts'
 
 const LAST = Number.MAX_SAFE_INTEGER
 
-function after(...counters: number[]): ReplayWindow {
+function windowAfter(...counters: number[]): ReplayWindow {
   const window = new ReplayWindow()
   for (const counter of counters) window.accept(counter)
   return window
@@ -18,29 +18,29 @@ describe('[WG-5.1] replay window', () => {
     }
   })
   test('counter 0 first, later, and twice', () => {
-    expect(after().accept(0)).toBe(true)
-    expect(after(0).accept(0)).toBe(false)
-    expect(after(5).accept(0)).toBe(true)
-    expect(after(5, 0).accept(0)).toBe(false)
+    expect(windowAfter().accept(0)).toBe(true)
+    expect(windowAfter(0).accept(0)).toBe(false)
+    expect(windowAfter(5).accept(0)).toBe(true)
+    expect(windowAfter(5, 0).accept(0)).toBe(false)
   })
   test('8128 behind the newest is in, 8129 is out', () => {
     expect(REPLAY_WINDOW).toBe(8128)
     for (const newest of [8128, 8129, 8191, 8192, 8193, 100_000, 2 ** 32, 2 ** 32 + 31, LAST]) {
-      const window = after(newest)
+      const window = windowAfter(newest)
       expect(window.take(newest - 8128).ok).toBe(true)
       expect(window.take(newest - 8128)).toEqual({ ok: false, reason: 'replay-seen' })
       if (newest > 8128) expect(window.take(newest - 8129)).toEqual({ ok: false, reason: 'replay-old' })
     }
   })
   test('backwards through the whole window', () => {
-    const window = after(20_000)
+    const window = windowAfter(20_000)
     for (let counter = 19_999; counter >= 20_000 - 8128; counter--) expect(window.accept(counter)).toBe(true)
     for (let counter = 20_000; counter >= 20_000 - 8128; counter--) expect(window.accept(counter)).toBe(false)
     expect(window.accept(20_000 - 8129)).toBe(false)
   })
   test('what was seen stays seen when the window moves on within itself', () => {
     for (const step of [1, 31, 32, 33, 63, 64, 65, 4096, 8127, 8128]) {
-      const window = after(10_000)
+      const window = windowAfter(10_000)
       expect(window.accept(10_000 + step)).toBe(true)
       expect(window.take(10_000)).toEqual({ ok: false, reason: 'replay-seen' })
     }
@@ -58,13 +58,13 @@ describe('[WG-5.1] replay window', () => {
     }
   })
   test('edges of the number range', () => {
-    const window = after()
+    const window = windowAfter()
     for (const counter of [-1, -0.5, 1.5, LAST + 1, 2 ** 64, Number.NaN, Number.POSITIVE_INFINITY]) {
       expect(window.take(counter)).toEqual({ ok: false, reason: 'counter-range' })
     }
     expect(window.accept(0)).toBe(true) // and none of them moved the window
-    expect(after(LAST).accept(LAST)).toBe(false)
-    expect(after(LAST - 1).accept(LAST)).toBe(true)
+    expect(windowAfter(LAST).accept(LAST)).toBe(false)
+    expect(windowAfter(LAST - 1).accept(LAST)).toBe(true)
   })
   test('agrees with a set of everything seen, over random reordering, loss and duplicates', () => {
     const seed = Date.now() % 2 ** 31

@@ -77,7 +77,7 @@ export class KeypairSlots {
   expire(now: Ms): HeldKeypair[] {
     const before = this.#all()
     const young = (pair: HeldKeypair | undefined) =>
-      pair !== undefined && now - pair.createdAt < REJECT_AFTER_TIME_MS ? pair : undefined
+      pair !== undefined && now < pair.createdAt + REJECT_AFTER_TIME_MS ? pair : undefined // as nextExpiry, to the last bit
     this.#previous = young(this.#previous)
     this.#current = young(this.#current)
     this.#next = young(this.#next)

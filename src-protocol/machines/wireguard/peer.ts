@@ -296,7 +296,7 @@ export class Peer {
 
   /** Initiations keep 5 s distance from every handshake message of ours, responses included. */
   #isSpacedOut(now: Ms): boolean {
-    return now - this.#handshakeSentAt >= REKEY_TIMEOUT_MS
+    return now >= this.#handshakeSentAt + REKEY_TIMEOUT_MS // as the timer computes it, to the last bit
   }
 
   #armRetransmit(): void {
