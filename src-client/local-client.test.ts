@@ -71,7 +71,7 @@ test('[LA-1.5] sends the Host, the capability, no Origin, and reads the answer',
     res.setHeader('Tailscale-Version', '1.2.3')
     res.end('{"BackendState":"Running"}')
   })
-  expect(await client.status({ peers: false })).toEqual({ BackendState: 'Running' })
+  expect((await client.status({ peers: false })).BackendState).toBe('Running')
   expect(seen).toEqual([['GET', '/localapi/v0/status?peers=false', 'local-tailscaled.sock', '131', undefined]])
   expect(client.daemonVersion).toBe('1.2.3')
 })
@@ -157,7 +157,7 @@ describe('hostile answers', () => {
     closers.push(() => server.close())
     for (cut = 0; cut < whole.length; cut++)
       expect(['daemon-unreachable', 'bad-reply']).toContain((await failing(client.status())).code)
-    expect(await client.status()).toEqual({ Self: null })
+    expect((await client.status()).Self.ID).toBe('')
   })
 
   test.each([
@@ -205,7 +205,7 @@ describe('hostile answers', () => {
     const server = await daemon((_req, res) => res.end('{}'))
     await client.status()
     server.closeAllConnections()
-    expect(await client.status()).toEqual({})
+    expect((await client.status()).BackendState).toBe('NoState')
   })
 })
 

@@ -1,7 +1,7 @@
 /**
- * The LocalAPI as functions: what CLI, app and lab call on a running daemon, ours or a stock one. Replies are trusted
- * to have the daemon's shape (it runs with more rights than we do) but not to arrive whole. Specified in
- * `docs/rules/localapi.md`; errors are {@link LocalApiError}, an abort throws the signal's reason.
+ * The LocalAPI as functions: what CLI, app and lab call on a running daemon, ours or a stock one. The replies that
+ * everything is built on are checked (`parse-reply.ts`); the rest is trusted to have the daemon's shape, for it runs with
+ * more rights than we do. Specified in `docs/rules/localapi.md`; errors are {@link LocalApiError}, an abort throws the signal's reason.
  */
 import type { DerpMap, UserProfile } from '../src-contract/control/map.ts'
 import { CAPABILITY_VERSION } from '../src-contract/control/versions.ts'
@@ -12,6 +12,7 @@ import type { LoginProfile, MaskedPrefs, Prefs, StartOptions } from '../src-cont
 import type { Status } from '../src-contract/localapi/status.ts'
 import { parseLossless, writeLossless } from './json.ts'
 import { LocalApiError } from './local-api-error.ts'
+import { parsePing, parsePrefs, parseStatus } from './parse-reply.ts'
 import { type Reply, type RequestOptions, SocketTransport } from './request.ts'
 import { openWatch, type Watch, type WatchOptions } from './watch.ts'
 
@@ -89,17 +90,17 @@ export class LocalClient {
     throw new LocalApiError('bad-reply', `the answer to ${path} is not an object`)
   }
 
-  status(options: CallOptions & { peers?: boolean } = {}): Promise<Status> {
+  async status(options: CallOptions & { peers?: boolean } = {}): Promise<Status> {
     const { peers, ...rest } = options
-    return this.#object<Status>('GET', 'status', peers === false ? { ...rest, query: { peers: false } } : rest)
+    return parseStatus(await this.json('GET', 'status', peers === false ? { ...rest, query: { peers: false } } : rest))
   }
 
-  prefs(options: CallOptions = {}): Promise<Prefs> {
-    return this.#object<Prefs>('GET', 'prefs', options)
+  async prefs(options: CallOptions = {}): Promise<Prefs> {
+    return parsePrefs(await this.json('GET', 'prefs', options))
   }
 
-  editPrefs(masked: MaskedPrefs, options: CallOptions = {}): Promise<Prefs> {
-    return this.#object<Prefs>('PATCH', 'prefs', { ...options, json: masked })
+  async editPrefs(masked: MaskedPrefs, options: CallOptions = {}): Promise<Prefs> {
+    return parsePrefs(await this.json('PATCH', 'prefs', { ...options, json: masked }))
   }
 
   /** The daemon's objection to these prefs, or undefined. */
@@ -146,13 +147,10 @@ export class LocalClient {
   }
 
   /** Waits for the pong; give a signal. A target that cannot be pinged is `Err` in the result. */
-  ping(ip: string, type: PingType, options: CallOptions & { size?: number } = {}): Promise<PingResult> {
+  async ping(ip: string, type: PingType, options: CallOptions & { size?: number } = {}): Promise<PingResult> {
     const { size, ...rest } = options
-    return this.#object<PingResult>('POST', 'ping', {
-      timeoutMs: 0,
-      ...rest,
-      query: { ip, type, size: size === 0 ? undefined : size },
-    })
+    const query = { ip, type, size: size === 0 ? undefined : size }
+    return parsePing(await this.json('POST', 'ping', { timeoutMs: 0, ...rest, query }))
   }
 
   whois(addr: string, options: CallOptions & { proto?: string } = {}): Promise<WhoIs> {
