@@ -1,14 +1,13 @@
 /**
- * For tests: WireGuard devices on a made-up network with a made-up clock. Transport data is sealed, opened and rotated by
- * the data path's own `src-native/keypairs.ts`, so that the machine's mirror is held against the real slots.
+ * For tests: WireGuard devices on a made-up network with a made-up clock, above the plain data path of `data-path.lab.ts`.
  */
 import type { IpPort } from '../../../src-contract/ids.ts'
-import { KeypairSlots, TransportKeys } from '../../../src-native/keypairs.ts'
 import { nodeCrypto } from '../../crypto/node-crypto.ts'
 import { viewOf } from '../../wire/bytes.ts'
 import type { Crypto } from '../../wire/crypto.ts'
 import { messageType } from '../../wire/wireguard.ts'
 import type { PeerId } from '../activity.ts'
+import { LabKeys, LabSlots } from './data-path.lab.ts'
 import { WireGuardDevice } from './device.ts'
 import type { Source, WireGuardEffect } from './effects.ts'
 
@@ -83,8 +82,8 @@ export class TestNode {
   readonly effects: { readonly at: number; readonly effect: WireGuardEffect }[] = []
   /** Plaintexts that came out, keepalives too. */
   readonly received: { readonly peer: PeerId; readonly packet: Uint8Array }[] = []
-  readonly keys = new Map<number, TransportKeys>()
-  readonly slots = new Map<PeerId, KeypairSlots>()
+  readonly keys = new Map<number, LabKeys>()
+  readonly slots = new Map<PeerId, LabSlots>()
   readonly #names = new Map<PeerId, string>()
 
   constructor(network: Network, name: string, options: NodeOptions = {}) {
@@ -103,11 +102,11 @@ export class TestNode {
 
   /** What the door has for this peer: which indices stand where. */
   doorSlots(peer: PeerId): { previous?: number; current?: number; next?: number } {
-    const { previous, current, next } = this.slots.get(peer) ?? new KeypairSlots()
+    const { previous, current, next } = this.slots.get(peer) ?? new LabSlots()
     return {
-      ...(previous ? { previous: previous.localIndex } : {}),
-      ...(current ? { current: current.localIndex } : {}),
-      ...(next ? { next: next.localIndex } : {}),
+      ...(previous ? { previous: previous.keypair.localIndex } : {}),
+      ...(current ? { current: current.keypair.localIndex } : {}),
+      ...(next ? { next: next.keypair.localIndex } : {}),
     }
   }
 
@@ -120,13 +119,11 @@ export class TestNode {
   send(peer: PeerId, packet: Uint8Array): void {
     const { now } = this.network
     const current = this.slots.get(peer)?.current
-    if (!current?.canSend(now)) {
+    if (current === undefined || current.isTooOld(now)) {
       this.perform(this.device.handleNoSession(peer, packet, now))
       return
     }
-    const sealed = new Uint8Array(packet.length + 32)
-    current.seal(packet, sealed)
-    this.#transmit(peer, sealed, packet.length === 0 ? 'keepalive' : 'data')
+    this.#transmit(peer, current.seal(packet), packet.length === 0 ? 'keepalive' : 'data')
     this.#report(current, { sentData: packet.length > 0, sentAny: true })
   }
 
@@ -139,14 +136,14 @@ export class TestNode {
     }
     if (keys.isTooOld(now)) return
     const packet = keys.open(bytes)
-    if (!packet.ok) return
-    const slots = this.slots.get(keys.peer)!
+    if (packet === undefined) return
+    const slots = this.slots.get(keys.keypair.peer)!
     if (slots.next === keys) {
-      for (const gone of slots.confirm()) this.keys.delete(gone.localIndex)
-      this.perform(this.device.handleConfirmed(keys.peer, keys.localIndex, now))
+      slots.confirm()
+      this.perform(this.device.handleConfirmed(keys.keypair.peer, keys.keypair.localIndex, now))
     }
-    this.received.push({ peer: keys.peer, packet: Uint8Array.from(packet.value) })
-    this.#report(keys, { receivedData: packet.value.length > 0, receivedAny: true })
+    this.received.push({ peer: keys.keypair.peer, packet })
+    this.#report(keys, { receivedData: packet.length > 0, receivedAny: true })
   }
 
   perform(effects: WireGuardEffect[]): void {
@@ -163,16 +160,16 @@ export class TestNode {
         }
         case 'addKeypair': {
           const { keypair } = effect
-          const keys = new TransportKeys(keypair, this.network.now)
-          const slots = this.slots.get(keypair.peer) ?? new KeypairSlots()
+          const keys = new LabKeys(keypair, this.network.now)
+          const slots = this.slots.get(keypair.peer) ?? new LabSlots()
           this.slots.set(keypair.peer, slots)
-          slots.add(keys, keypair.slot)
+          slots.add(keys)
           this.keys.set(keypair.localIndex, keys)
           break
         }
         case 'dropKeypair': {
           const keys = this.keys.get(effect.localIndex)
-          if (keys !== undefined) this.slots.get(keys.peer)!.remove(keys)
+          if (keys !== undefined) this.slots.get(keys.keypair.peer)!.remove(keys)
           this.keys.delete(effect.localIndex)
           break
         }
@@ -195,13 +192,13 @@ export class TestNode {
   }
 
   #report(
-    keys: TransportKeys,
+    keys: LabKeys,
     what: { sentData?: boolean; sentAny?: boolean; receivedData?: boolean; receivedAny?: boolean },
   ): void {
     const activity = {
       kind: 'activity',
-      peer: keys.peer,
-      localIndex: keys.localIndex,
+      peer: keys.keypair.peer,
+      localIndex: keys.keypair.localIndex,
       sentData: false,
       sentAny: false,
       receivedData: false,
