@@ -13,7 +13,16 @@ export interface ReaderHandle {
   readonly [handle]: true
 }
 
+/** The two keys of a keypair, ready for use. */
+export interface AeadHandle {
+  readonly [handle]: true
+}
+
+/** As in `addon/module.cpp`. */
+const VERSION = 2
+
 export interface Addon {
+  readonly version: number
   /** A TUN device (`tap`: with Ethernet frames), still down: no packet information header, non-blocking. */
   openTun(name: string, mtuBytes: number, kind: 'tun' | 'tap'): { readonly fd: number; readonly name: string }
   bringUp(name: string): void
@@ -33,6 +42,13 @@ export interface Addon {
   ): { readonly handle: ReaderHandle; readonly buffers: readonly ArrayBuffer[] }
   stopReader(reader: ReaderHandle): void
   readerTruncated(reader: ReaderHandle): number
+  /** Whether this runtime lends its OpenSSL; without it the next three throw. */
+  hasAead(): boolean
+  createAead(sendKey: Uint8Array, receiveKey: Uint8Array): AeadHandle
+  /** Seals with the counter in `target[8..16]`; ciphertext and tag follow that header. */
+  seal(aead: AeadHandle, plain: Uint8Array, target: Uint8Array): boolean
+  /** Opens a whole transport datagram; false, and `target` worthless, when it is not authentic. */
+  open(aead: AeadHandle, datagram: Uint8Array, target: Uint8Array): boolean
   peerCredentials(fd: number): { readonly pid: number; readonly uid: number; readonly gid: number }
   setSocketMark(fd: number, mark: number): void
   createMarkedSocket(family: 4 | 6, mark: number): number
@@ -66,7 +82,9 @@ function load(): LoadedAddon {
   for (const place of PLACES) {
     const path = fileURLToPath(new URL(place, import.meta.url))
     try {
-      return { ok: true, addon: require(path) as Addon }
+      const addon = require(path) as Addon
+      if (addon.version === VERSION) return { ok: true, addon }
+      return { ok: false, reason: `${path} is not of this version; run npm run native`, cause: undefined }
     } catch (error) {
       // Not there: try the next place. There but not loadable: that is the reason worth telling.
       if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') {

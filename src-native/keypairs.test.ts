@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { fromHex, toHex } from '../src-protocol/wire/bytes.ts'
+import { MIN_TRANSPORT_BYTES, nodeAead } from './aead.ts'
 import type { Keypair } from './door.ts'
-import { KeypairSlots, MIN_TRANSPORT_BYTES, paddedLength, REJECT_AFTER_MS, TransportKeys } from './keypairs.ts'
+import { KeypairSlots, paddedLength, REJECT_AFTER_MS, TransportKeys } from './keypairs.ts'
 
 // Known answers: the session of the published handshake vectors.
 const I_TO_R = fromHex('0f998bee77139ddbb18df822042908cf8a711318e8818271a46418d2c5fcbd28')
@@ -33,23 +34,29 @@ const seal = (keys: TransportKeys, plain: Uint8Array) => {
 }
 
 test('[WG-2] known answers: keepalive and data', () => {
-  const keys = new TransportKeys(initiator(), 0)
+  const keys = new TransportKeys(initiator(), 0, nodeAead.create)
   expect(toHex(seal(keys, new Uint8Array(0)))).toBe('04000000887766550000000000000000002fbf4fa9c54bfb0b0bbd8f66a18980')
-  const data = new TransportKeys({ ...initiator(), sendKey: R_TO_I, remoteIndex: 0x11223344 }, 0)
+  const data = new TransportKeys({ ...initiator(), sendKey: R_TO_I, remoteIndex: 0x11223344 }, 0, nodeAead.create)
   expect(seal(data, new Uint8Array(16)).length).toBe(48)
-  const receiver = new TransportKeys(responder(), 0)
+  const receiver = new TransportKeys(responder(), 0, nodeAead.create)
   expect(open(receiver, fromHex('04000000887766550000000000000000002fbf4fa9c54bfb0b0bbd8f66a18980'))).toBe('')
 })
 
 test('[WG-2] the responder opens what the initiator seals, in any order, once', () => {
-  const [a, b] = [new TransportKeys(initiator(), 0), new TransportKeys(responder(), 0)]
+  const [a, b] = [
+    new TransportKeys(initiator(), 0, nodeAead.create),
+    new TransportKeys(responder(), 0, nodeAead.create),
+  ]
   const datagrams = Array.from({ length: 100 }, (_, i) => seal(a, new Uint8Array(16).fill(i)))
   for (const i of [5, 0, 99, 50, 7]) expect(open(b, datagrams[i]!)).toBe(toHex(new Uint8Array(16).fill(i)))
   for (const i of [5, 0, 99, 50, 7]) expect(open(b, datagrams[i]!)).toMatch(/^replay/)
 })
 
 test('[WG-2] the window is 8128: older counters are refused', () => {
-  const [a, b] = [new TransportKeys(initiator(), 0), new TransportKeys(responder(), 0)]
+  const [a, b] = [
+    new TransportKeys(initiator(), 0, nodeAead.create),
+    new TransportKeys(responder(), 0, nodeAead.create),
+  ]
   const first = [seal(a, new Uint8Array(0)), seal(a, new Uint8Array(0))]
   a.sendCounter = 8129
   const newest = seal(a, new Uint8Array(0))
@@ -59,7 +66,10 @@ test('[WG-2] the window is 8128: older counters are refused', () => {
 })
 
 test('a forged datagram is refused at every byte, and does not move the window', () => {
-  const [a, b] = [new TransportKeys(initiator(), 0), new TransportKeys(responder(), 0)]
+  const [a, b] = [
+    new TransportKeys(initiator(), 0, nodeAead.create),
+    new TransportKeys(responder(), 0, nodeAead.create),
+  ]
   const good = seal(a, new Uint8Array(32).fill(7))
   for (let i = 8; i < good.length; i++) {
     const forged = good.slice()
@@ -74,7 +84,7 @@ test('a forged datagram is refused at every byte, and does not move the window',
 })
 
 test('[WG-3] a keypair neither sends nor receives after 180 s', () => {
-  const keys = new TransportKeys(initiator(), 1000)
+  const keys = new TransportKeys(initiator(), 1000, nodeAead.create)
   expect(keys.canSend(1000 + REJECT_AFTER_MS - 1)).toBe(true)
   expect(keys.canSend(1000 + REJECT_AFTER_MS)).toBe(false)
   keys.sendCounter = Number.MAX_SAFE_INTEGER
@@ -101,7 +111,7 @@ test('[WG-2] padding never exceeds the MTU', () => {
 })
 
 test('[WG-4] slots rotate as initiator and as responder', () => {
-  const fresh = () => new TransportKeys(initiator(), 0)
+  const fresh = () => new TransportKeys(initiator(), 0, nodeAead.create)
   const slots = new KeypairSlots()
   const [k1, k2, k3, k4, k5] = [fresh(), fresh(), fresh(), fresh(), fresh()]
   expect(slots.add(k1, 'current')).toEqual([])

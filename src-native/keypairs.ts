@@ -2,17 +2,12 @@
  * The keypairs of one peer: sealing and opening transport data, and the rotation of the three slots [WireGuard §6.3,
  * wireguard.md §4]. Not here: how keys come about (`src-protocol/machines/wireguard`).
  *
- *   0 4 type = 4 · 4 4 receiver index · 8 8 counter · 16 n+16 AEAD(plaintext)
  */
-import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto'
 import { bad, type Decoded, ok } from '../src-protocol/wire/decoded.ts'
 import { ReplayWindow } from '../src-protocol/wire/replay-window.ts'
+import { type Aead, type CreateAead, MIN_TRANSPORT_BYTES } from './aead.ts'
 import type { Keypair, PeerId } from './door.ts'
 
-export const TRANSPORT_HEADER_BYTES = 16
-export const TAG_BYTES = 16
-/** Header and tag: what a keepalive is made of. */
-export const MIN_TRANSPORT_BYTES = TRANSPORT_HEADER_BYTES + TAG_BYTES
 export const REJECT_AFTER_MS = 180_000
 /** The protocol's limit is 2^64 − 2^13 − 1; a number stays exact to 2^53, and keys retire long before either. */
 const REJECT_AFTER_MESSAGES = Number.MAX_SAFE_INTEGER - 2 ** 13
@@ -20,36 +15,28 @@ const PADDING = 16
 
 const BEYOND = bad('counter-range')
 const FORGED = bad('decrypt')
-const CIPHER = 'chacha20-poly1305'
-const TAG_LENGTH = { authTagLength: TAG_BYTES } as const
-
 /** Zero padding to 16, but never beyond the tunnel's MTU. */
 export function paddedLength(length: number, mtuBytes: number): number {
   const last = length > mtuBytes ? length % mtuBytes : length
   return length - last + Math.min(Math.ceil(last / PADDING) * PADDING, mtuBytes)
 }
 
-/** A live keypair: node:crypto keys, send counter, replay window. */
+/** A live keypair: keys, send counter, replay window. */
 export class TransportKeys {
   readonly peer: PeerId
   readonly localIndex: number
   readonly remoteIndex: number
   readonly createdAtMs: number
   sendCounter = 0
-  readonly #sendKey: KeyObject
-  readonly #receiveKey: KeyObject
+  readonly #aead: Aead
   readonly #window = new ReplayWindow()
-  // Nonce buffers are read synchronously by createCipheriv, so one per keypair does.
-  readonly #sendNonce = Buffer.alloc(12)
-  readonly #receiveNonce = Buffer.alloc(12)
 
-  constructor(keypair: Keypair, nowMs: number) {
+  constructor(keypair: Keypair, nowMs: number, createAead: CreateAead) {
     this.peer = keypair.peer
     this.localIndex = keypair.localIndex
     this.remoteIndex = keypair.remoteIndex
     this.createdAtMs = nowMs
-    this.#sendKey = createSecretKey(keypair.sendKey)
-    this.#receiveKey = createSecretKey(keypair.receiveKey)
+    this.#aead = createAead(keypair.sendKey, keypair.receiveKey)
   }
 
   canSend(nowMs: number): boolean {
@@ -60,7 +47,7 @@ export class TransportKeys {
     return nowMs - this.createdAtMs >= REJECT_AFTER_MS
   }
 
-  /** Writes header, ciphertext and tag: `target` holds exactly padded.length + 32 bytes. */
+  /** Writes header, ciphertext and tag: `target` holds exactly padded.length + {@link MIN_TRANSPORT_BYTES}. */
   seal(padded: Uint8Array, target: Uint8Array): void {
     const counter = this.sendCounter++
     target[0] = 4
@@ -68,29 +55,18 @@ export class TransportKeys {
     putU32(target, 4, this.remoteIndex)
     putU32(target, 8, counter % 2 ** 32)
     putU32(target, 12, Math.floor(counter / 2 ** 32))
-    const nonce = this.#sendNonce
-    nonce.set(target.subarray(8, 16), 4)
-    const cipher = createCipheriv(CIPHER, this.#sendKey, nonce, TAG_LENGTH)
-    if (padded.length > 0) target.set(cipher.update(padded), TRANSPORT_HEADER_BYTES)
-    cipher.final()
-    target.set(cipher.getAuthTag(), TRANSPORT_HEADER_BYTES + padded.length)
+    this.#aead.seal(padded, target)
   }
 
-  /** Plaintext (padded) of a datagram of at least MIN_TRANSPORT_BYTES, or why it is dropped. */
+  /**
+   * Plaintext (padded) of a datagram of at least {@link MIN_TRANSPORT_BYTES}, or why it is dropped. It may be lent: only
+   * good until the next packet is opened.
+   */
   open(datagram: Uint8Array): Decoded<Uint8Array> {
     const high = getU32(datagram, 12)
     if (high > 0x1fffff) return BEYOND
-    const nonce = this.#receiveNonce
-    nonce.set(datagram.subarray(8, 16), 4)
-    const decipher = createDecipheriv(CIPHER, this.#receiveKey, nonce, TAG_LENGTH)
-    decipher.setAuthTag(datagram.subarray(datagram.length - TAG_BYTES))
-    const sealed = datagram.subarray(TRANSPORT_HEADER_BYTES, datagram.length - TAG_BYTES)
-    const plain = decipher.update(sealed)
-    try {
-      decipher.final()
-    } catch {
-      return FORGED // the only thing final() throws for here is a wrong tag
-    }
+    const plain = this.#aead.open(datagram)
+    if (plain === undefined) return FORGED
     // Only what is authentic may move the window.
     const fresh = this.#window.take(high * 2 ** 32 + getU32(datagram, 8))
     return fresh.ok ? ok(plain) : fresh

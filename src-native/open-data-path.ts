@@ -1,5 +1,6 @@
 /** Chooses and opens the data path. `prefer` is a knob; the native one does not exist yet, so both mean the twin. */
 import { loadAddon, requireAddon } from './addon.ts'
+import { addonAead, nodeAead } from './aead.ts'
 import type { DataPath, DataPathOptions } from './door.ts'
 import { slotBytesFor } from './slots.ts'
 import { Tun } from './tun.ts'
@@ -15,6 +16,7 @@ export async function openDataPath(
   const found = loadAddon()
   const addon = tunName === undefined ? undefined : requireAddon(`the interface ${tunName}`)
   return openTwin(options, {
+    aead: (found.ok && addonAead(found.addon)) || nodeAead,
     nowMs: () => performance.now(),
     openUdp: (port, handlers) =>
       found.ok

@@ -10,6 +10,7 @@ import {
   parsePacket,
   tcpFlag,
 } from '../src-protocol/wire/packet.ts'
+import { nodeAead } from './aead.ts'
 import type { DataPath, DoorEvent, FilterTable, Keypair } from './door.ts'
 import { DatagramSource, type SocketAddress, socketAddress } from './slots.ts'
 import { openTwin } from './twin.ts'
@@ -75,6 +76,7 @@ async function end(): Promise<End> {
       },
       openTun: undefined,
       nowMs: () => clock.nowMs,
+      aead: nodeAead,
     },
   )
   return { path, udp: udp!, events }
@@ -330,7 +332,12 @@ describe('paths', () => {
           depth.now--
         },
       },
-      { openUdp: async (_port, handlers) => new MemoryUdp(handlers), openTun: undefined, nowMs: () => 0 },
+      {
+        openUdp: async (_port, handlers) => new MemoryUdp(handlers),
+        openTun: undefined,
+        nowMs: () => 0,
+        aead: nodeAead,
+      },
     )
     path.setPeer({ peer: 1, allowedIps: [], jailed: false })
     path.sendPacket(1, udp(A, B))
@@ -451,6 +458,7 @@ describe('hostile input', () => {
       {
         openUdp: async (_p, handlers) => Object.assign(a, { udp: new MemoryUdp(handlers) }).udp,
         openTun: undefined,
+        aead: nodeAead,
         nowMs: () => 0,
       },
     )

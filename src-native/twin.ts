@@ -6,6 +6,7 @@
  */
 import type { IpPort } from '../src-contract/ids.ts'
 import { encodeTsmpPacket } from '../src-protocol/wire/packet.ts'
+import { type AeadKind, MIN_TRANSPORT_BYTES } from './aead.ts'
 import type {
   DataPath,
   DataPathOptions,
@@ -18,7 +19,7 @@ import type {
   PeerTable,
 } from './door.ts'
 import { EventQueue } from './event-queue.ts'
-import { getU32, MIN_TRANSPORT_BYTES, paddedLength, TransportKeys } from './keypairs.ts'
+import { getU32, paddedLength, TransportKeys } from './keypairs.ts'
 import { PacketFields, TCP, TSMP } from './packet-fields.ts'
 import { PacketFilter } from './packet-filter.ts'
 import { PeerEntry } from './peer-entry.ts'
@@ -38,6 +39,7 @@ const OVERFLOW_CODES = new Set(['EAGAIN', 'ENOBUFS'])
 export interface TwinParts {
   readonly openUdp: (port: number, handlers: UdpHandlers) => Promise<UdpTransport>
   readonly openTun: ((handlers: TunHandlers) => Tun) | undefined
+  readonly aead: AeadKind
   /** Monotonic milliseconds. */
   readonly nowMs: () => number
 }
@@ -128,7 +130,7 @@ class Twin implements DataPath {
   addKeypair(keypair: Keypair): void {
     const peer = this.#peers.get(keypair.peer)
     if (peer === undefined) return
-    const keys = new TransportKeys(keypair, this.#parts.nowMs())
+    const keys = new TransportKeys(keypair, this.#parts.nowMs(), this.#parts.aead.create)
     this.#keys.set(keys.localIndex, keys)
     this.#forget(peer.keys.add(keys, keypair.slot))
   }
@@ -349,11 +351,11 @@ class Twin implements DataPath {
       return
     }
     if (p.protocol === TSMP) {
-      this.#up.push({ kind: 'tsmp', peer: peer.id, packet })
+      this.#up.push({ kind: 'tsmp', peer: peer.id, packet: packet.slice() })
       return
     }
     if (this.#isExpectedEcho(p)) {
-      this.#up.push({ kind: 'echoReply', peer: peer.id, packet })
+      this.#up.push({ kind: 'echoReply', peer: peer.id, packet: packet.slice() })
       return
     }
     const filter = this.#filterOf(peer)
@@ -363,7 +365,7 @@ class Twin implements DataPath {
       this.#reject(peer, packet, filter.shieldsUp)
       return
     }
-    if (this.#isLocalService(p)) this.#up.push({ kind: 'local', peer: peer.id, packet })
+    if (this.#isLocalService(p)) this.#up.push({ kind: 'local', peer: peer.id, packet: packet.slice() })
     else this.#toHost(packet)
   }
 
@@ -433,7 +435,7 @@ class Twin implements DataPath {
     for (const { id, rxBytes, txBytes, rxPackets, txPackets } of this.#peers.values()) {
       peers.set(id, { rxBytes, txBytes, rxPackets, txPackets })
     }
-    return { backend: `twin (${this.#udp.kind}, node:crypto)`, drops, peers }
+    return { backend: `twin (${this.#udp.kind}, ${this.#parts.aead.name})`, drops, peers }
   }
 
   async close(): Promise<void> {

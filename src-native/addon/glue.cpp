@@ -42,6 +42,17 @@ bool Arguments::readBuffer(size_t index, uint8_t*& data, size_t& size) {
   return true;
 }
 
+bool Arguments::readBytes(size_t index, uint8_t*& data, size_t& size) {
+  napi_typedarray_type type = napi_int8_array;
+  void* pointer = nullptr;
+  if (napi_get_typedarray_info(env_, values_[index], &type, &size, &pointer, nullptr, nullptr) != napi_ok ||
+      type != napi_uint8_array) {
+    return complain(index, "a Uint8Array");
+  }
+  data = static_cast<uint8_t*>(pointer);
+  return true;
+}
+
 bool Arguments::readExternal(size_t index, void*& pointer) {
   if (napi_get_value_external(env_, values_[index], &pointer) == napi_ok && pointer != nullptr) return true;
   return complain(index, "a handle");

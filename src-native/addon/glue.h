@@ -16,6 +16,7 @@ class Arguments {
   bool readInt(size_t index, int64_t& value);
   bool readText(size_t index, std::string& value);
   bool readBuffer(size_t index, uint8_t*& data, size_t& size);  // ArrayBuffer
+  bool readBytes(size_t index, uint8_t*& data, size_t& size);   // Uint8Array; an empty one has no address
   bool readExternal(size_t index, void*& pointer);
   napi_value at(size_t index) const { return values_[index]; }
 
@@ -66,6 +67,10 @@ napi_value readerTruncated(napi_env env, napi_callback_info info);
 napi_value peerCredentials(napi_env env, napi_callback_info info);
 napi_value setSocketMark(napi_env env, napi_callback_info info);
 napi_value createMarkedSocket(napi_env env, napi_callback_info info);
+napi_value hasAead(napi_env env, napi_callback_info info);
+napi_value createAead(napi_env env, napi_callback_info info);
+napi_value seal(napi_env env, napi_callback_info info);
+napi_value openSealed(napi_env env, napi_callback_info info);
 napi_value closeFd(napi_env env, napi_callback_info info);
 
 }  // namespace pintail

@@ -3,6 +3,9 @@
 
 namespace {
 
+// What addon.ts expects; raised with every change of a function, so that a stale build is noticed and not called.
+constexpr int kVersion = 2;
+
 struct Export {
   const char* name;
   napi_callback call;
@@ -21,6 +24,10 @@ constexpr Export kExports[] = {
     {"peerCredentials", pintail::peerCredentials},
     {"setSocketMark", pintail::setSocketMark},
     {"createMarkedSocket", pintail::createMarkedSocket},
+    {"hasAead", pintail::hasAead},
+    {"createAead", pintail::createAead},
+    {"seal", pintail::seal},
+    {"open", pintail::openSealed},
     {"closeFd", pintail::closeFd},
 };
 
@@ -32,5 +39,6 @@ NAPI_MODULE_INIT() {
     napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.call, nullptr, &function);
     napi_set_named_property(env, exports, entry.name, function);
   }
+  pintail::setMember(env, exports, "version", pintail::number(env, kVersion));
   return exports;
 }
