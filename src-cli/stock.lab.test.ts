@@ -162,7 +162,6 @@ describe.skipIf(!hasStock)('in a network', () => {
     'ip nas',
     'ip 100.64.0.250',
     'ip --assert=100.64.0.250',
-    'whoami',
     'whoami --json',
     'exit-node list',
     'exit-node suggest',
@@ -177,6 +176,11 @@ describe.skipIf(!hasStock)('in a network', () => {
     'up --login-server=http://203.0.113.99 --reset',
   ])('%s', async (line) => {
     expect(await ourCli(air, line)).toEqual(await stockCli(air, line))
+  })
+
+  test('whoami says more: the network, as newer stock ones do', async () => {
+    const [stock, our] = [await stockCli(air, 'whoami'), await ourCli(air, 'whoami')]
+    expect({ ...our, out: our.out.replace(/^Tailnet:\n( .*\n)+/m, '') }).toEqual(stock)
   })
 
   test('whois of the other machine', async () => {

@@ -47,11 +47,12 @@ async function measure(client: LocalClient): Promise<NetcheckReport> {
   try {
     return (await client.json('POST', 'pintail/netcheck', { timeoutMs: TIMEOUT_MS })) as NetcheckReport
   } catch (error) {
-    if (error instanceof LocalApiError && error.code === 'not-found')
-      throw new CommandError(
-        `the daemon on ${client.socketPath} is not pintaild and cannot measure for us; use its own "tailscale netcheck"`,
-      )
-    throw error
+    if (!(error instanceof LocalApiError) || error.code !== 'not-found') throw error
+    if ((await client.pintailFeatures()) !== undefined)
+      throw new CommandError(`the pintaild on ${client.socketPath} is too old to measure; restart it with this version`)
+    throw new CommandError(
+      `the daemon on ${client.socketPath} is not pintaild and cannot measure for us; use its own "tailscale netcheck"`,
+    )
   }
 }
 
