@@ -146,14 +146,18 @@ void Reader::drain(napi_env env, napi_value callback) {
     napi_handle_scope scope = nullptr;
     napi_open_handle_scope(env, &scope);
     napi_value arguments[] = {number(env, next.batch), number(env, next.count)};
-    const napi_status status = napi_call_function(env, undefined, callback, 2, arguments, nullptr);
+    if (napi_call_function(env, undefined, callback, 2, arguments, nullptr) == napi_pending_exception) {
+      // Left pending it would only be a warning; it has to be as loud as one thrown in any other callback.
+      napi_value exception = nullptr;
+      napi_get_and_clear_last_exception(env, &exception);
+      napi_fatal_exception(env, exception);
+    }
     napi_close_handle_scope(env, scope);
     {
       std::lock_guard<std::mutex> lock(mutex_);
       free_.push_back(next.batch);
       freed_.notify_one();
     }
-    if (status != napi_ok) break;  // an exception is pending; the rest waits for the next call
   }
   std::lock_guard<std::mutex> lock(mutex_);
   if (!stopped_ && !ready_.empty() && !scheduled_) {
