@@ -17,7 +17,7 @@ const problem = (text: string) => {
 test('[SRV-1.1] one key is enough', () => {
   const config = parseConfig('server_url: http://192.0.2.1:8080/')
   expect(config.server_url).toBe('http://192.0.2.1:8080')
-  expect(config.listen_addr).toEqual({ host: '0.0.0.0', port: 8080 })
+  expect(config.listen_addr).toEqual({ host: undefined, port: 8080 })
   expect(config.prefixes).toEqual({ v4: '100.64.0.0/10', v6: 'fd7a:115c:a1e0::/48' })
   expect(config.preauth_keys.expiration).toBe(3_600_000)
   expect(config.derp.server).toMatchObject({ enabled: true, region_id: 999, stun_listen: { port: 3478 } })

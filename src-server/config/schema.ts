@@ -107,12 +107,12 @@ const embeddedDerp = z.strictObject({
   hostname: hostName.optional(),
   ipv4: ip.optional(),
   ipv6: ip.optional(),
-  listen: listen.prefault('0.0.0.0:8443'),
+  listen: listen.prefault(':8443'),
   /** The port clients dial when it differs from `listen` (port forwarding). */
   public_port: z.int().min(1).max(65535).optional(),
   cert_path: z.string().optional(),
   key_path: z.string().optional(),
-  stun_listen: listen.prefault('0.0.0.0:3478'),
+  stun_listen: listen.prefault(':3478'),
   stun_public_port: z.int().min(1).max(65535).optional(),
   /** Only nodes of this server may use the relay. */
   verify_clients: z.boolean().default(true),
@@ -121,7 +121,7 @@ const embeddedDerp = z.strictObject({
 export const configSchema = z
   .strictObject({
     server_url: serverUrl,
-    listen_addr: listen.prefault('0.0.0.0:8080'),
+    listen_addr: listen.prefault(':8080'),
     tls: z
       .strictObject({ cert_path: z.string().optional(), key_path: z.string().optional() })
       .refine(
@@ -198,6 +198,15 @@ export const configSchema = z
         code: 'custom',
         path: ['derp', 'server'],
         message: 'expected both cert_path and key_path, or neither',
+      })
+    const { listen, enabled } = config.derp.server
+    const isShared =
+      listen.host === config.listen_addr.host && listen.port === config.listen_addr.port && listen.port !== 0
+    if (enabled && isShared && config.tls.cert_path === undefined)
+      context.addIssue({
+        code: 'custom',
+        path: ['derp', 'server', 'listen'],
+        message: 'must differ from listen_addr unless tls.cert_path and tls.key_path are set: a relay needs TLS',
       })
     const hasRelay = config.derp.server.enabled || config.derp.regions.length > 0 || config.derp.paths.length > 0
     if (!hasRelay)

@@ -97,7 +97,7 @@ export class Hub {
   }
 
   /** The maps need to know who is online, so they come second. */
-  useMaps(maps: Maps): void {
+  setMaps(maps: Maps): void {
     this.#maps = maps
   }
 

@@ -26,6 +26,8 @@ interface Waiting {
 
 export class PendingLogins {
   readonly #waiting = new Map<string, Waiting>()
+  /** Ids that a person let in, for the page that is still open. */
+  readonly #approved = new Map<string, number>()
   readonly #now: () => number
 
   constructor(now: () => number) {
@@ -61,11 +63,13 @@ export class PendingLogins {
 
   /** Whoever waits looks again at what is registered. */
   settle(id: string): void {
+    this.#approved.set(id, this.#now())
     this.#forget(id)
   }
 
-  forgetOld(): void {
+  wasApproved(id: string): boolean {
     this.#forgetOld()
+    return this.#approved.has(id)
   }
 
   close(): void {
@@ -75,6 +79,7 @@ export class PendingLogins {
   #forgetOld(): void {
     const limit = this.#now() - KEEP_MS
     for (const [id, { login }] of this.#waiting) if (login.createdAt < limit) this.#forget(id)
+    for (const [id, at] of this.#approved) if (at < limit) this.#approved.delete(id)
   }
 
   #forget(id: string): void {

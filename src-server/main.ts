@@ -1,0 +1,38 @@
+/** The program `pintail-control`: verbs, exit status, and nothing else. */
+import { Command } from 'commander'
+import { healthCommand, keyCommands, nodeCommands, userCommands } from './commands/admin.ts'
+import { configTestCommand, initCommand, serveCommand } from './commands/serve.ts'
+import { version } from './version.ts'
+
+const output = { print: (text: string) => void process.stdout.write(`${text}\n`) }
+
+const program = new Command('pintail-control')
+  .description('Coordination server for Tailscale-compatible networks, with its relay and STUN server inside.')
+  .version(version)
+  .showHelpAfterError('(add --help for usage)')
+  .addCommand(serveCommand())
+  .addCommand(initCommand(output))
+  .addCommand(configTestCommand(output))
+  .addCommand(userCommands(output))
+  .addCommand(keyCommands(output))
+  .addCommand(nodeCommands(output))
+  .addCommand(healthCommand(output))
+  .addCommand(
+    new Command('version')
+      .description('print the version')
+      .option('--json', 'print JSON')
+      .action((options: { json?: true }) =>
+        output.print(options.json ? JSON.stringify({ version, node: process.version }) : version),
+      ),
+  )
+  .addHelpText(
+    'after',
+    '\nFirst steps:\n  $ pintail-control init\n  $ pintail-control serve\n  $ pintail-control users create alice\n  $ pintail-control preauthkeys create --user alice',
+  )
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.stderr.write(`pintail-control: ${(error as Error).message}\n`)
+  process.exitCode = 1
+}
