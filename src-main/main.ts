@@ -10,15 +10,22 @@ import { registerAppScheme } from './window/app-protocol.ts'
 
 const flags = parseFlags(process.argv, process.env)
 app.setName('Pintail')
-app.enableSandbox()
+// Every renderer, whatever its window asks; root in a test has no sandbox to enable.
+if (!app.commandLine.hasSwitch('no-sandbox')) app.enableSandbox()
 registerAppScheme()
 if (flags.userDataDir !== undefined) app.setPath('userData', flags.userDataDir)
 process.on('unhandledRejection', (reason) => log('error', 'a promise was left alone', reason))
 
 const dist = dirname(dirname(fileURLToPath(import.meta.url)))
-if (!app.requestSingleInstanceLock()) {
-  app.quit()
-} else {
+// Nothing is awaited at the top: Electron is ready only after this module was evaluated.
+if (!app.requestSingleInstanceLock()) app.quit()
+else
+  start().catch((error: unknown) => {
+    log('error', 'the app could not start', error)
+    app.exit(1)
+  })
+
+async function start(): Promise<void> {
   await app.whenReady()
   const socketPath = await resolveSocketPath({ explicit: flags.socketPath })
   await runApp(flags, {

@@ -39,6 +39,7 @@ export class DaemonLink {
   #isWatched = false
   #poll: ReturnType<typeof setTimeout> | undefined
   #isPolling = false
+  #isStale = false
   #connection = new AbortController()
   #isClosed = false
 
@@ -72,6 +73,7 @@ export class DaemonLink {
 
   refresh(): void {
     clearTimeout(this.#poll)
+    this.#isStale = true
     void this.#ask()
   }
 
@@ -129,6 +131,7 @@ export class DaemonLink {
   async #ask(): Promise<void> {
     if (this.#isPolling || this.#state.link !== 'connected' || this.#isClosed) return
     this.#isPolling = true
+    this.#isStale = false
     const startedMs = performance.now()
     try {
       const hasPaths = this.#state.features !== null
@@ -143,7 +146,8 @@ export class DaemonLink {
       this.#isPolling = false
       const tookMs = performance.now() - startedMs
       clearTimeout(this.#poll)
-      if (this.#isWatched && !this.#isClosed)
+      if (this.#isStale) void this.#ask()
+      else if (this.#isWatched && !this.#isClosed)
         this.#poll = setTimeout(() => void this.#ask(), Math.max(POLL_MS, tookMs / POLL_SHARE))
     }
   }

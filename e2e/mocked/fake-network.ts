@@ -1,0 +1,117 @@
+/** A household's network for tests and pictures: each kind of device and each kind of path at least once; or any number. */
+import type { Node, UserProfile } from '../../src-contract/control/map.ts'
+import type { IpPort, NodeKeyText } from '../../src-contract/ids.ts'
+import type { PathKind, PathReport } from '../../src-contract/localapi/pintail.ts'
+import { FakeDaemon, type FakeOptions } from './fake-daemon.ts'
+
+export const SUFFIX = 'home.example.net'
+
+interface Sketch {
+  name: string
+  os?: string
+  owner?: number
+  tags?: string[]
+  path?: [kind: PathKind, where: string, latencyMs: number]
+  isOffline?: boolean
+  routes?: string[]
+}
+
+const household: Sketch[] = [
+  { name: 'nas', path: ['direct', '192.168.1.20:41641', 0.8], routes: ['192.168.1.0/24'] },
+  {
+    name: 'vps-frankfurt',
+    tags: ['tag:server'],
+    path: ['direct', '203.0.113.7:41641', 18.4],
+    routes: ['0.0.0.0/0', '::/0'],
+  },
+  { name: 'office-desktop', os: 'windows', path: ['relay', 'fra', 54.2] },
+  { name: 'phone', os: 'android', path: ['relay', 'fra', 88] },
+  { name: 'macbook-air', os: 'macOS', owner: 2, path: ['direct', '[2001:db8:7::20]:41641', 12] },
+  { name: 'pi-garage', tags: ['tag:iot'], path: ['peer-relay', '203.0.113.7:40000', 31] },
+  { name: 'cam-01', tags: ['tag:iot'], path: ['idle', '', 0] },
+  { name: 'cam-02', tags: ['tag:iot'], path: ['idle', '', 0] },
+  { name: 'cam-10', tags: ['tag:iot'], isOffline: true },
+  { name: 'tablet', os: 'iOS', owner: 2, path: ['idle', '', 0] },
+  { name: 'living-room-tv', os: 'tvOS', isOffline: true },
+  { name: 'grandmas-laptop', os: 'windows', owner: 3, isOffline: true },
+]
+
+export const users: UserProfile[] = [
+  { ID: 1, LoginName: 'alice@home.example', DisplayName: 'Alice' },
+  { ID: 2, LoginName: 'bob@home.example', DisplayName: 'Bob' },
+  { ID: 3, LoginName: 'rosa@home.example', DisplayName: 'Rosa' },
+]
+
+export function fakeNode(index: number, sketch: Sketch): Node {
+  const v4 = `100.64.${Math.floor(index / 250)}.${(index % 250) + 1}/32`
+  const v6 = `fd7a:115c:a1e0::${(index + 1).toString(16)}/128`
+  return {
+    ID: index + 1,
+    StableID: `n${index + 1}CNTRL`,
+    Name: `${sketch.name}.${SUFFIX}.`,
+    User: sketch.owner ?? 1,
+    Key: `nodekey:${(index + 1).toString(16).padStart(64, '0')}` as NodeKeyText,
+    KeyExpiry: '2027-05-20T10:00:00Z',
+    Addresses: [v4, v6],
+    AllowedIPs: [v4, v6, ...(sketch.routes ?? [])],
+    Endpoints: [],
+    Hostinfo: { OS: sketch.os ?? 'linux', Hostname: sketch.name, IPNVersion: '1.102.5' },
+    Created: '2026-03-02T08:00:00Z',
+    Tags: sketch.tags ?? null,
+    Online: sketch.isOffline !== true,
+    ...(sketch.isOffline ? { LastSeen: new Date(Date.now() - (index + 1) * 5_400_000).toISOString() } : {}),
+    MachineAuthorized: true,
+  }
+}
+
+export function fakePath([kind, where, latencyMs]: [PathKind, string, number]): PathReport {
+  return {
+    kind,
+    endpoint: kind === 'direct' || kind === 'peer-relay' ? (where as IpPort) : '',
+    derpRegion: kind === 'relay' ? 4 : 0,
+    derpRegionCode: kind === 'relay' ? where : '',
+    latencyMs,
+    candidates: [],
+    history: [],
+  }
+}
+
+export function selfNode(): Node {
+  return {
+    ...fakeNode(0, { name: 'thinkpad' }),
+    Endpoints: ['198.51.100.4:41641' as IpPort, '192.168.1.33:41641' as IpPort],
+  }
+}
+
+/** A daemon in the household's network. */
+export function householdDaemon(socketPath: string, options: FakeOptions = {}): FakeDaemon {
+  const nodes = household.map((sketch, at) => fakeNode(at + 1, sketch))
+  const daemon = new FakeDaemon(socketPath, { self: selfNode(), nodes, users, ...options })
+  daemon.prefs = {
+    ...daemon.prefs,
+    Config: {
+      PrivateNodeKey: `privkey:${'0'.repeat(64)}`,
+      OldPrivateNodeKey: `privkey:${'0'.repeat(64)}`,
+      NetworkLockKey: `nlpriv:${'0'.repeat(128)}`,
+      UserProfile: users[0] as UserProfile,
+      NodeID: 'n1CNTRL',
+    },
+  }
+  for (const [at, sketch] of household.entries())
+    if (sketch.path !== undefined) daemon.paths[nodes[at]?.StableID ?? ''] = fakePath(sketch.path)
+  const phone = nodes[3]
+  if (phone !== undefined)
+    daemon.pingAnswers[phone.StableID] = { Endpoint: '', DERPRegionID: 4, DERPRegionCode: 'fra', LatencySeconds: 0.088 }
+  return daemon
+}
+
+/** Any number of devices, for budgets. */
+export function crowd(count: number): Node[] {
+  return Array.from({ length: count }, (_, at) =>
+    fakeNode(at + 1, {
+      name: `device-${at + 1}`,
+      isOffline: at % 3 === 2,
+      ...(at % 5 === 0 ? { tags: ['tag:ci'] } : {}),
+    }),
+  )
+}
