@@ -12,6 +12,8 @@ import { Daemon, stockProgram } from '../lab/daemon.ts'
 import { discard } from '../lab/demo-network.ts'
 import { execute } from '../lab/host.ts'
 import { Internet } from '../lab/internet.ts'
+import { followDaemon } from '../src-client/follow.ts'
+import { emptyMirror, type Mirror } from '../src-contract/localapi/mirror.ts'
 
 const tailscale = stockProgram('tailscale')
 const hasStock = tailscale !== undefined && stockProgram('tailscaled') !== undefined
@@ -205,6 +207,34 @@ describe.skipIf(!hasStock)('in a network', () => {
     expect(await ourCli(air, 'down')).toEqual({ code: 0, out: '', err: '' })
     expect(await ourCli(air, 'status')).toEqual(await stockCli(air, 'status'))
     expect(await ourCli(air, 'up')).toEqual({ code: 0, out: '', err: '' })
-    expect(await ourCli(air, 'wait --timeout=20s')).toEqual({ code: 0, out: '', err: '' })
+    // The interface is only seen from within the machine.
+    const words = [pintail, `--socket=${air.socketPath}`, 'wait', '--timeout=20s']
+    expect(await air.host.run(process.execPath, words)).toEqual({ code: 0, stdout: '', stderr: '' })
+  })
+
+  test('the mirror follows: the peer goes and comes, this machine goes down and up', async () => {
+    const ended = new AbortController()
+    const signal = AbortSignal.any([ended.signal, AbortSignal.timeout(60_000)])
+    const events = followDaemon(air.client, { signal })
+    let mirror = emptyMirror()
+    const until = async (isSeen: (seen: Mirror) => boolean) => {
+      while (!isSeen(mirror)) {
+        const next = await events.next()
+        if (next.done === true) throw new Error(`not seen: ${isSeen.toString()}; state ${mirror.state}`)
+        if (next.value.kind === 'change') mirror = next.value.mirror
+      }
+    }
+    const nasOf = (seen: Mirror) => [...seen.peers.values()].find(({ Name }) => Name.startsWith('nas.'))
+    await until((seen) => seen.state === 'Running' && seen.self !== null && nasOf(seen)?.Online === true)
+    await nas.stop()
+    await until((seen) => nasOf(seen)?.Online === false)
+    await nas.start()
+    await until((seen) => nasOf(seen)?.Online === true)
+    await ourCli(air, 'down')
+    await until((seen) => seen.state === 'Stopped' && seen.prefs?.WantRunning === false)
+    await ourCli(air, 'up')
+    await until((seen) => seen.state === 'Running' && nasOf(seen) !== undefined)
+    ended.abort()
+    await events.return(undefined)
   })
 })
