@@ -3,8 +3,9 @@
  * asked (`src-daemon/engine/control.ts`). Proxies of the environment are not used yet.        [control.md §2; CTL-2.8]
  */
 import http2, { type ClientHttp2Session, type IncomingHttpHeaders, type IncomingHttpStatusHeader } from 'node:http2'
-import type { Readable } from 'node:stream'
+import { PassThrough, pipeline, type Readable } from 'node:stream'
 import { CAPABILITY_VERSION } from '../../../src-contract/control/versions.ts'
+import { equalBytes } from '../../../src-protocol/wire/bytes.ts'
 import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
 import type { Secret } from '../../../src-protocol/wire/keys.ts'
 import { displayText } from '../../../src-protocol/wire/text.ts'
@@ -20,6 +21,7 @@ import {
 } from './port.ts'
 import { fetchServerKey } from './server-key.ts'
 import { SocketOpener, type SocketOpenerOptions } from './sockets.ts'
+import type { Upgraded } from './upgrade.ts'
 
 export interface Http2ControlOptions {
   readonly crypto: Crypto
@@ -33,6 +35,9 @@ export interface Http2ControlOptions {
 }
 
 const WINDOW_BYTES = 4 << 20
+/** A dead connection is found by this, also while a request waits for a person and nothing else moves. */
+const PING_EVERY_MS = 30_000
+const PING_TIMEOUT_MS = 15_000
 
 export class Http2Control implements ControlTransport {
   readonly #o: Http2ControlOptions
@@ -88,20 +93,7 @@ export class Http2Control implements ControlTransport {
   async #connect(signal: AbortSignal): Promise<ClientHttp2Session> {
     this.#server ??= parseServerUrl(this.#o.serverUrl)
     const server = this.#server
-    const keySignal = AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)])
-    this.#serverKey ??= await fetchServerKey(server, this.#sockets, keySignal)
-    const { stream, certificateProblem } = await dial({
-      crypto: this.#o.crypto,
-      sockets: this.#sockets,
-      server,
-      machinePrivate: this.#o.machineKey.expose(),
-      serverPublic: this.#serverKey,
-      version: this.#version,
-      signal,
-    }).catch((error: unknown) => {
-      this.#serverKey = undefined // the server may have got another one
-      throw error
-    })
+    const { stream, certificateProblem } = await this.#dial(server, signal)
     if (certificateProblem !== undefined) {
       this.#o.log.warn('certificate-not-trusted', { server: server.authority, problem: certificateProblem })
     }
@@ -112,7 +104,9 @@ export class Http2Control implements ControlTransport {
     session.on('connect', () => session.setLocalWindowSize(WINDOW_BYTES))
     session.on('error', (error) => this.#o.log.debug('connection-error', { error }))
     stream.on('error', (error) => this.#o.log.debug('connection-error', { error }))
+    const pinging = setInterval(() => ping(session), PING_EVERY_MS)
     session.once('close', () => {
+      clearInterval(pinging)
       stream.destroy()
       if (this.#session === session) this.#session = undefined
     })
@@ -123,6 +117,38 @@ export class Http2Control implements ControlTransport {
     this.#session = session
     this.#o.log.debug('connected', { server: server.authority })
     return session
+  }
+
+  /** A key fetched earlier may have been replaced; then it is fetched again, once. */
+  async #dial(server: ServerAddress, signal: AbortSignal): Promise<Upgraded> {
+    const known = this.#serverKey
+    const machinePrivate = this.#o.machineKey.expose()
+    const options = {
+      crypto: this.#o.crypto,
+      sockets: this.#sockets,
+      server,
+      machinePrivate,
+      version: this.#version,
+      signal,
+    }
+    try {
+      this.#serverKey ??= await this.#fetchKey(server, signal)
+      return await dial({ ...options, serverPublic: this.#serverKey })
+    } catch (error) {
+      this.#serverKey = undefined
+      const isPassing = error instanceof ControlError && error.kind === 'unreachable'
+      if (known === undefined || isPassing || signal.aborted) throw error
+      const serverPublic = await this.#fetchKey(server, signal)
+      if (equalBytes(serverPublic, known)) throw error
+      this.#o.log.warn('server-key-changed', { server: server.authority })
+      const upgraded = await dial({ ...options, serverPublic })
+      this.#serverKey = serverPublic
+      return upgraded
+    }
+  }
+
+  #fetchKey(server: ServerAddress, signal: AbortSignal): Promise<Uint8Array> {
+    return fetchServerKey(server, this.#sockets, AbortSignal.any([signal, AbortSignal.timeout(DIAL_TIMEOUT_MS)]))
   }
 
   #ask(session: ClientHttp2Session, request: ControlRequest): Promise<ControlResponse> {
@@ -142,11 +168,21 @@ export class Http2Control implements ControlTransport {
   }
 }
 
+function ping(session: ClientHttp2Session): void {
+  if (session.destroyed || session.closed) return
+  const late = setTimeout(() => session.destroy(), PING_TIMEOUT_MS)
+  const isSent = session.ping(() => clearTimeout(late))
+  if (!isSent) clearTimeout(late)
+}
+
 function toResponse(
   headers: IncomingHttpHeaders & IncomingHttpStatusHeader,
-  body: Readable,
+  stream: Readable,
   wallMs: number,
 ): ControlResponse {
+  // Node throws the data of a client stream away when it is complete before anybody began to read: begin at once
+  const body = new PassThrough()
+  pipeline(stream, body, () => undefined) // the reader of `body` meets the error
   return {
     status: headers[':status'] ?? 0,
     retryAfterMs: retryAfter(headers['retry-after'], wallMs),

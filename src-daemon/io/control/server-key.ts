@@ -55,7 +55,6 @@ function get(server: ServerAddress, sockets: SocketOpener, signal: AbortSignal):
   const request = http.request({
     path: `/key?v=${CAPABILITY_VERSION}`,
     headers: { host: server.authority },
-    agent: false,
     signal,
     createConnection: () => sockets.open({ host: server.host, ...first, isVerified: true }),
   })

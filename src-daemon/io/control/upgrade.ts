@@ -65,7 +65,6 @@ function requestUpgrade(o: UpgradeOptions, socket: Socket, initiation: Uint8Arra
       'x-tailscale-handshake': toBase64(initiation),
       'content-length': '0',
     },
-    agent: false,
     createConnection: () => socket,
   })
   request.on('error', reject)
