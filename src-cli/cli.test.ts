@@ -180,6 +180,23 @@ describe('up', () => {
     expect(await pintailCli('up')).toEqual({ code: 1, out: '', err: 'no space left on device\n' })
   })
 
+  test('after a while it says what the daemon complains about', async () => {
+    const warning = (Severity: string, Text: string) => ({ WarnableCode: Text, Severity, Title: '', Text })
+    const warnings = { a: warning('high', 'no answer from the server'), b: warning('low', 'update') }
+    let patienceEnds = () => {}
+    daemon.after = (what) => {
+      if (what !== 'POST login-interactive') return
+      daemon.notify({ Health: { Warnings: warnings as never } })
+      setTimeout(() => patienceEnds(), 20)
+      setTimeout(() => daemon.notify({ State: 6 }), 40)
+    }
+    const sleep = () =>
+      new Promise<void>((resolve) => {
+        patienceEnds = resolve
+      })
+    expect((await pintailCli('up', { sleep })).err).toBe('Still waiting:\n  - no answer from the server\n')
+  })
+
   test('--timeout and Ctrl-C', async () => {
     const message = 'timeout waiting for Pintail service to enter a Running state; check health with "pintail status"\n'
     expect(await pintailCli('up --timeout=30ms')).toEqual({ code: 1, out: '', err: message })

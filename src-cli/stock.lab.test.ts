@@ -2,6 +2,7 @@
  * Our command line beside the stock one, word for word, on stock daemons: what they print, how they end, and what their
  * changes leave in the preferences. Skipped by name where the stock programs are not installed.
  */
+import { spawn } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -210,6 +211,33 @@ describe.skipIf(!hasStock)('in a network', () => {
     // The interface is only seen from within the machine.
     const words = [pintail, `--socket=${air.socketPath}`, 'wait', '--timeout=20s']
     expect(await air.host.run(process.execPath, words)).toEqual({ code: 0, stdout: '', stderr: '' })
+  })
+
+  test('[U2] up prints the link, an administrator lets the machine in, up is done', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pt-'))
+    const fresh = await Daemon.start((await internet.publicHost('new')).host, { kind: 'stock', folder })
+    try {
+      const up = spawn(process.execPath, [
+        pintail,
+        `--socket=${fresh.socketPath}`,
+        'up',
+        `--login-server=${control.url}`,
+      ])
+      let said = ''
+      const link = new Promise<string>((resolve) => {
+        up.stderr.on('data', (chunk: Buffer) => {
+          said += chunk.toString()
+          const found = /visit:\n\n\t(\S+)\n/.exec(said)?.[1]
+          if (found !== undefined) resolve(found)
+        })
+      })
+      const code = new Promise((resolve) => up.once('close', resolve))
+      await control.admin('nodes', 'register', '--id', await link, '--user', 'demo')
+      expect([await code, said]).toEqual([0, `\nTo authenticate, visit:\n\n\t${await link}\n\nSuccess.\n`])
+    } finally {
+      await fresh.stop()
+      discard(folder)
+    }
   })
 
   test('the mirror follows: the peer goes and comes, this machine goes down and up', async () => {

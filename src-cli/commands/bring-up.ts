@@ -4,6 +4,7 @@
  */
 import QRCode from 'qrcode'
 import type { LocalClient } from '../../src-client/local-client.ts'
+import type { Notify } from '../../src-contract/localapi/notify.ts'
 import type { Prefs, StartOptions } from '../../src-contract/localapi/prefs.ts'
 import { ipnStateNumber } from '../../src-contract/localapi/state.ts'
 import type { Status } from '../../src-contract/localapi/status.ts'
@@ -30,6 +31,9 @@ export const bringUpFlags: readonly FlagSpec[] = [
 ]
 
 const TIMED_OUT = 'timeout waiting for Pintail service to enter a Running state; check health with "pintail status"'
+
+/** A healthy network is up well before. */
+const PATIENCE_MS = 5000
 
 /** Health texts that matter to somebody who has just come up; the rest is for `status`. */
 const WORTH_TELLING = [
@@ -69,6 +73,10 @@ export async function bringUp(call: Invocation, wish: Wish): Promise<void> {
   try {
     const watch = await client.watch({ mask: 0, signal })
     const told = new Told(call, wish)
+    terminal.sleep(PATIENCE_MS, signal).then(
+      () => told.stillWaiting(),
+      () => undefined, // it is over before patience is
+    )
     const waiting = waitForRunning(watch, told, wish)
     const sending = sendWish(wish, signal)
     // Whichever fails first ends the command; success needs both.
@@ -96,6 +104,7 @@ async function waitForRunning(watch: Awaited<ReturnType<LocalClient['watch']>>, 
   let isRunning = false
   for await (const notify of watch) {
     if (notify.ErrMessage) throw new CommandError(`backend error: ${notify.ErrMessage}`)
+    if (notify.Health) told.heard(notify.Health)
     if (notify.SelfChange !== undefined && notify.SelfChange.Key !== oldKey) hasNewKey = true
     if (notify.State === ipnStateNumber('NeedsMachineAuth')) told.needsApproval()
     if (notify.State !== null && notify.State !== undefined) isRunning = notify.State === ipnStateNumber('Running')
@@ -110,6 +119,7 @@ class Told {
   readonly #call: Invocation
   readonly #wish: Wish
   #something = false
+  #warnings: string[] = []
 
   constructor(call: Invocation, wish: Wish) {
     this.#call = call
@@ -136,6 +146,17 @@ class Told {
     if (json) terminal.out(`${goJson({ BackendState: 'NeedsMachineAuth' }, '\t')}\n`)
     else terminal.err(`\nTo approve your machine, visit (as admin):\n\n\t${adminUrl(prefs.ControlURL)}\n\n`)
     this.#something = true
+  }
+
+  heard({ Warnings }: NonNullable<Notify['Health']>): void {
+    const grave = Object.values(Warnings ?? {}).filter(({ Severity }) => Severity !== 'low')
+    this.#warnings = grave.map(({ Title, Text }) => Text || Title)
+  }
+
+  /** Nothing to visit, nothing to approve, and still not running: what the daemon complains about. */
+  stillWaiting(): void {
+    if (this.#something || this.#wish.json || this.#warnings.length === 0) return
+    this.#call.terminal.err(`Still waiting:\n${this.#warnings.map((text) => `  - ${text}\n`).join('')}`)
   }
 
   async success(): Promise<void> {
