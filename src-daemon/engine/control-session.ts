@@ -13,11 +13,11 @@ import { legacyNetMap } from './legacy-netmap.ts'
 import { netmapEvent } from './netmap-event.ts'
 import { magicDnsSuffix } from './node-text.ts'
 import { samePrefs } from './prefs-edit.ts'
-import { isConfigured } from './state-machine.ts'
 
 export const DEFAULT_CONTROL_URL = 'https://controlplane.tailscale.com'
 /** A server that is just starting gets this long before a person who waits is told. */
 const UNREACHABLE_PATIENCE_MS = 8_000
+const KEY_AT_WORK_MS = 10_000
 
 export class ControlSession {
   readonly #core: Core
@@ -26,6 +26,8 @@ export class ControlSession {
   /** Counts links, so that a late word of an old one is not taken for the new one's. */
   #age = 0
   #failingSinceMs: number | undefined
+  /** A key is at work, or has been just now. */
+  #keyGivenAtMs = Number.NEGATIVE_INFINITY
 
   constructor(core: Core, openControl: OpenControl) {
     this.#core = core
@@ -41,6 +43,7 @@ export class ControlSession {
     if (mayLogin) {
       await this.#core.saveOrRefuse(() => this.#ensureNodeKey())
       this.#link ??= this.#open()
+      if (authKey !== '') this.#keyGivenAtMs = this.#core.o.wallMs()
       this.#link.login({ authKey, interactive: false })
     }
     this.#core.evaluate()
@@ -52,8 +55,8 @@ export class ControlSession {
       core.bus.tell({ BrowseToURL: core.authUrl })
       return
     }
-    // `up` orders this as well when it brought a key, and that may have done its work by now.
-    if (core.netmap !== undefined && isConfigured(core.state)) return
+    // `up` orders this also when it brought a key, which must not be thrown away for a page.
+    if (core.o.wallMs() - this.#keyGivenAtMs < KEY_AT_WORK_MS) return
     await core.saveOrRefuse(() => this.#ensureNodeKey())
     core.blocked = true
     core.authCantContinue = false
@@ -83,6 +86,7 @@ export class ControlSession {
 
   stop(): void {
     this.#age++
+    this.#keyGivenAtMs = Number.NEGATIVE_INFINITY
     this.#link?.close()
     this.#link = undefined
     this.#core.health.clear('control-unreachable')
@@ -122,9 +126,10 @@ export class ControlSession {
         onAuthenticated: ({ user }) => {
           if (isCurrent()) void this.#core.serial(() => (isCurrent() ? this.#onAuthenticated(user) : Promise.resolve()))
         },
-        onNodeKey: async (nodeKey, oldNodeKey) => {
-          if (isCurrent()) await profiles.updateCurrent({ nodeKey, oldNodeKey })
-        },
+        onNodeKey: (nodeKey, oldNodeKey) =>
+          this.#core.serial(async () => {
+            if (isCurrent()) await profiles.updateCurrent({ nodeKey, oldNodeKey })
+          }),
         onNeedsLogin: (reason) => {
           if (isCurrent()) this.#onNeedsLogin(reason)
         },
@@ -140,6 +145,7 @@ export class ControlSession {
 
   #onAuthUrl(url: string): void {
     const core = this.#core
+    this.#keyGivenAtMs = Number.NEGATIVE_INFINITY
     const checked = checkAuthUrl(url, core.profiles.current.prefs.ControlURL)
     if (checked === undefined) {
       core.bus.tell({ ErrMessage: 'the coordination server sent a sign-in address that must not be opened' })
@@ -159,7 +165,7 @@ export class ControlSession {
     core.blocked = false
     core.authCantContinue = false
     this.#isReachable()
-    const { id, prefs: before } = profiles.current
+    const { id, prefs: before, user: knownUser } = profiles.current
     const prefs = {
       ...before,
       WantRunning: true,
@@ -167,7 +173,7 @@ export class ControlSession {
       ControlURL: before.ControlURL === '' ? DEFAULT_CONTROL_URL : before.ControlURL,
     }
     const isNews = id === '' || !samePrefs(before, prefs)
-    await core.noteOrWarn(() => profiles.noteLogin({ user, prefs }))
+    await core.noteOrWarn(() => profiles.noteLogin({ user: user.LoginName === '' ? knownUser : user, prefs }))
     core.bus.tell({ LoginFinished: {}, ...(isNews ? { Prefs: core.prefs } : {}) })
     core.evaluate()
   }
@@ -200,6 +206,7 @@ export class ControlSession {
 
   #onNeedsLogin(reason: string): void {
     this.#core.o.log.info('needs-login', { reason })
+    this.#keyGivenAtMs = Number.NEGATIVE_INFINITY
     this.#core.authCantContinue = true
     this.#core.evaluate()
   }
@@ -208,6 +215,7 @@ export class ControlSession {
     const core = this.#core
     core.o.log.warn('control', { kind: problem.kind, text: problem.text })
     if (problem.kind === 'refused' || problem.kind === 'unsupported-version') {
+      this.#keyGivenAtMs = Number.NEGATIVE_INFINITY
       core.authCantContinue = true
       core.blocked = false
       core.bus.tell({ ErrMessage: problem.text })

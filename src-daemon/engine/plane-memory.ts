@@ -50,6 +50,7 @@ export class MemoryPlane implements DataPlane {
   }
 
   networkChanged(): void {}
+  async netcheck(): Promise<undefined> {}
   restun(): void {}
   async close(): Promise<void> {}
 }

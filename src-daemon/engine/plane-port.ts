@@ -2,6 +2,7 @@
 
 import type { NetInfo, Node } from '../../src-contract/control/map.ts'
 import type { DiscoKeyText, StableNodeId } from '../../src-contract/ids.ts'
+import type { NetcheckReport } from '../../src-contract/localapi/netcheck.ts'
 import type { PingResult, PingType } from '../../src-contract/localapi/ping.ts'
 import type { PathReport } from '../../src-contract/localapi/pintail.ts'
 import type { Netmap, NetmapDelta } from '../../src-protocol/machines/netmap.ts'
@@ -50,7 +51,9 @@ export interface DataPlane {
   runtimeOf(peer: Node): PeerRuntime
   pathOfAll(): { readonly [id: StableNodeId]: PathReport }
   ping(target: Node, options: PingOptions): Promise<PingResult>
-  networkChanged(major: boolean): void
+  networkChanged(isMajor: boolean): void
+  /** A report made after this call; undefined when there is no relay map or it failed. */
+  netcheck(): Promise<NetcheckReport | undefined>
   /** Look for our endpoints and the nearest relay again. */
   restun(): void
   close(): Promise<void>

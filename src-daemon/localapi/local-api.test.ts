@@ -246,6 +246,15 @@ describe('[LA-5] states', () => {
     late.close()
   })
 
+  test('login-interactive right after a key does not throw the key away; later it asks for a page', async () => {
+    await daemon.call('POST', 'start', { body: { AuthKey: 'k', UpdatePrefs: { WantRunning: true } } })
+    await daemon.call('POST', 'login-interactive')
+    expect(daemon.control.logins).toEqual([{ authKey: 'k', interactive: false }])
+    daemon.control.options.events.onNeedsLogin('not-registered')
+    await daemon.call('POST', 'login-interactive')
+    expect(daemon.control.logins.at(-1)).toEqual({ authKey: '', interactive: true })
+  })
+
   test('a refused key is an ErrMessage and NeedsLogin', async () => {
     const watch = await daemon.watch(0)
     await daemon.call('POST', 'start', { body: { AuthKey: 'bad', UpdatePrefs: { WantRunning: true } } })
@@ -480,7 +489,7 @@ test('[LA-8] small answers', async () => {
   expect((await daemon.call('GET', 'check-udp-gro-forwarding')).json).toEqual({ Warning: '' })
   expect((await daemon.call('GET', 'pintail/features')).json).toMatchObject({
     version: '9.9.9-test',
-    features: ['paths'],
+    features: ['paths', 'netcheck'],
   })
   expect((await daemon.call('GET', 'usermetrics')).text).toContain('tailscaled_inbound_bytes_total 0')
 })

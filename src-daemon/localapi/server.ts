@@ -43,7 +43,9 @@ export interface LocalApiServer {
 
 export async function openLocalApi(options: LocalApiOptions): Promise<LocalApiServer> {
   await refuseIfAnswered(options.socketPath)
-  await mkdir(dirname(options.socketPath), { recursive: true, mode: 0o755 })
+  const folder = dirname(options.socketPath)
+  const made = await mkdir(folder, { recursive: true, mode: 0o755 })
+  if (made !== undefined) await chmod(folder, 0o755) // whatever our umask is: others must reach the socket
   await rm(options.socketPath, { force: true })
   const api = new LocalApi(options)
   await api.listen()

@@ -1,16 +1,22 @@
 /** What only this daemon offers. Clients look at `features` first. */
 import type { PintailFeatures } from '../../../src-contract/localapi/pintail.ts'
 import type { Backend } from '../../engine/backend.ts'
-import { json } from '../reply.ts'
+import { json, plainError, type Reply } from '../reply.ts'
 import type { RouteTable } from '../request.ts'
 
 /** `docs/rules/localapi.md` lists what each step added. */
 const EXTENSION = 1
 
 export function pintailRoutes(backend: Backend): RouteTable {
-  const features: PintailFeatures = { version: backend.version, extension: EXTENSION, features: ['paths'] }
+  const features: PintailFeatures = { version: backend.version, extension: EXTENSION, features: ['paths', 'netcheck'] }
   return {
     'pintail/features': { GET: { needs: 'nothing', handle: () => json(features) } },
+    'pintail/netcheck': { POST: { needs: 'read', handle: () => netcheck(backend) } },
     'pintail/paths': { GET: { needs: 'read', handle: () => json(backend.pathReports()) } },
   }
+}
+
+async function netcheck(backend: Backend): Promise<Reply> {
+  const report = await backend.plane.netcheck()
+  return report === undefined ? plainError(503, 'no relay map to measure with') : json(report)
 }

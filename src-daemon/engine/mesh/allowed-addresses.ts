@@ -1,0 +1,89 @@
+/**
+ * Which addresses a peer may own, and which routes and filter follow from the netmap. Pure. A server is not to be
+ * believed about everything: nobody gets our own address, and of two peers that claim one, the first keeps it.
+ *
+ * Only the peers' own addresses are routed; subnet routes and exit nodes will come through here.
+ */
+import type { Node } from '../../../src-contract/control/map.ts'
+import type { IpText, PrefixText } from '../../../src-contract/ids.ts'
+import type { FilterTable } from '../../../src-native/door.ts'
+import { compileFilter } from '../../../src-native/filter.ts'
+import type { Netmap } from '../../../src-protocol/machines/netmap.ts'
+import type { RouterConfig } from '../../io/router/port.ts'
+import { hostPrefixText, nodeAddresses } from '../node-text.ts'
+
+/** Inside a 1500-byte network, with room for IPv6, UDP, WireGuard, a relay header, and a tunnel in a tunnel. */
+export const TUNNEL_MTU_BYTES = 1280
+/** Beyond this many, one route for the whole range costs the host less. */
+const MAX_SINGLE_ROUTES = 4_000
+const WHOLE_RANGES: readonly PrefixText[] = ['100.64.0.0/10', 'fd7a:115c:a1e0::/48']
+
+/** Own addresses that the server also allows: an empty `AllowedIPs` really means none. */
+export function claimedAddresses(node: Node): IpText[] {
+  const own = nodeAddresses(node)
+  if (node.AllowedIPs === undefined || node.AllowedIPs === null) return own
+  const allowed = new Set(node.AllowedIPs)
+  return own.filter((ip) => allowed.has(hostPrefixText(ip)))
+}
+
+export class AddressOwners {
+  readonly #owners = new Map<IpText, string>()
+  readonly #granted = new Map<string, readonly IpText[]>()
+  #self: ReadonlySet<IpText> = new Set()
+
+  setSelf(addresses: readonly IpText[]): void {
+    this.#self = new Set(addresses)
+  }
+
+  /** What of its claim the peer gets. */
+  claim(nodeId: string, addresses: readonly IpText[]): readonly IpText[] {
+    this.release(nodeId)
+    const granted = addresses.filter((ip) => !this.#self.has(ip) && !this.#owners.has(ip))
+    for (const ip of granted) this.#owners.set(ip, nodeId)
+    this.#granted.set(nodeId, granted)
+    return granted
+  }
+
+  release(nodeId: string): void {
+    for (const ip of this.#granted.get(nodeId) ?? []) this.#owners.delete(ip)
+    this.#granted.delete(nodeId)
+  }
+
+  get all(): IpText[] {
+    return [...this.#owners.keys()]
+  }
+}
+
+export function buildRouterConfig(netmap: Netmap, peerAddresses: readonly IpText[]): RouterConfig {
+  const routes = peerAddresses.map(hostPrefixText)
+  return {
+    addresses: nodeAddresses(netmap.self),
+    routes: routes.length > MAX_SINGLE_ROUTES ? WHOLE_RANGES : routes.sort(),
+    mtuBytes: TUNNEL_MTU_BYTES,
+  }
+}
+
+export function buildFilterTable(
+  netmap: Netmap,
+  shieldsUp: boolean,
+): { readonly table: FilterTable; readonly problem: string | undefined } {
+  const compiled = compileFilter(netmap.filterRules, (capability) => capabilityHolders(netmap, capability))
+  return {
+    table: {
+      rules: compiled.rules,
+      localNets: nodeAddresses(netmap.self).map(hostPrefixText),
+      shieldsUp,
+      peerApi: [],
+    },
+    problem: compiled.problem,
+  }
+}
+
+function capabilityHolders(netmap: Netmap, capability: string): IpText[] {
+  const holders: IpText[] = []
+  for (const node of netmap.peers.values()) {
+    const holds = Object.hasOwn(node.CapMap ?? {}, capability) || (node.Capabilities ?? []).includes(capability)
+    if (holds) holders.push(...nodeAddresses(node))
+  }
+  return holders
+}

@@ -1,0 +1,517 @@
+/**
+ * The data plane under one identity: drives the WireGuard device, the paths and the relays over the data path, from
+ * configuration to close. It performs what the machines ask for and arms one timer for all of them; it decides nothing
+ * that a machine could. Interface, routes and own endpoints: `mesh.ts`.
+ */
+import type { Node } from '../../../src-contract/control/map.ts'
+import { type IpPort, idText, type Ms } from '../../../src-contract/ids.ts'
+import type { PathReport } from '../../../src-contract/localapi/pintail.ts'
+import type { DataPath, DoorEvent, PeerCounters } from '../../../src-native/door.ts'
+import type { Netmap, NetmapDelta } from '../../../src-protocol/machines/netmap.ts'
+import { WireGuardDevice } from '../../../src-protocol/machines/wireguard/device.ts'
+import type { WireGuardEffect } from '../../../src-protocol/machines/wireguard/effects.ts'
+import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
+import { looksLikeDisco } from '../../../src-protocol/wire/disco.ts'
+import { isZeroKey, parseDiscoKey, parseNodeKey, shortNodeKey } from '../../../src-protocol/wire/keys.ts'
+import { isStun } from '../../../src-protocol/wire/stun.ts'
+import { messageType } from '../../../src-protocol/wire/wireguard.ts'
+import type { Log } from '../../io/log/log.ts'
+import { homeRegion, nodeAddresses } from '../node-text.ts'
+import type { PeerRuntime } from '../peer-runtime.ts'
+import { AddressOwners, buildFilterTable, claimedAddresses } from './allowed-addresses.ts'
+import type { OpenRelays, PathEffect, PathMachine, RelayLinks } from './needs.ts'
+import { type MeshPeer, PeerTable } from './peer-table.ts'
+import { TunnelMessages } from './tunnel-messages.ts'
+import type { TunnelPong } from './tunnel-pings.ts'
+
+const COUNTERS_FRESH_MS = 20
+
+export interface MeshSessionOptions {
+  readonly door: DataPath
+  readonly crypto: Crypto
+  readonly nodePrivate: Uint8Array
+  readonly discoPublic: Uint8Array
+  readonly openPaths: (nodePublic: Uint8Array) => PathMachine
+  readonly openRelays: OpenRelays
+  readonly now: () => Ms
+  readonly wallMs: () => number
+  readonly random01: () => number
+  readonly log: Log
+  readonly onStun: (from: IpPort, bytes: Uint8Array) => void
+  readonly onRestun: () => void
+  readonly onActivity: () => void
+  readonly onLinks: () => void
+  readonly onPeerSession: (peer: Node, state: PeerRuntime['session']) => void
+}
+
+export interface DiscoPong {
+  readonly latencyMs: number
+  readonly endpoint: IpPort | undefined
+  readonly derpRegion: number
+}
+
+export class MeshSession {
+  readonly #o: MeshSessionOptions
+  readonly #door: DataPath
+  readonly #device: WireGuardDevice
+  readonly #paths: PathMachine
+  readonly #relays: RelayLinks
+  readonly #peers = new PeerTable()
+  readonly #owners = new AddressOwners()
+  readonly #messages: TunnelMessages
+  readonly #discoPings = new Map<number, (pong: DiscoPong) => void>()
+  #netmap: Netmap | undefined
+  #shieldsUp: boolean | undefined
+  readonly #established = new Set<number>()
+  #timer: NodeJS.Timeout | undefined
+  #timerAt: Ms = Number.POSITIVE_INFINITY
+  #closed = false
+  #counters: { readonly at: Ms; readonly peers: ReadonlyMap<number, PeerCounters> } | undefined
+
+  constructor(options: MeshSessionOptions) {
+    this.#o = options
+    this.#door = options.door
+    this.#device = new WireGuardDevice({
+      crypto: options.crypto,
+      privateKey: Uint8Array.from(options.nodePrivate), // the device wipes its copy at the end
+      wallClockMs: options.wallMs,
+      random01: options.random01,
+    })
+    this.#paths = options.openPaths(this.#device.publicKey)
+    this.#messages = new TunnelMessages(options.crypto, options.discoPublic)
+    this.#relays = options.openRelays(options.nodePrivate, {
+      onPacket: (region, key, bytes) => this.#onRelayPacket(region, key, bytes),
+      onPeerGone: (region, key) => this.#drive(() => this.#paths.handleRelayGone(region, key, options.now())),
+      onState: (region, state) => {
+        if (state === 'closed') this.#drive(() => this.#paths.handleRelayGone(region, undefined, options.now()))
+        options.onLinks()
+      },
+    })
+  }
+
+  get liveRelays(): number {
+    return this.#relays.liveCount
+  }
+
+  get liveLinks(): number {
+    return this.#relays.liveCount + this.#established.size
+  }
+
+  get peerAddresses(): string[] {
+    return this.#owners.all
+  }
+
+  // Configuration ---------------------------------------------------------------------------------------------------
+
+  configure(netmap: Netmap, shieldsUp: boolean, delta: NetmapDelta | undefined): void {
+    const known = this.#netmap === undefined ? undefined : delta
+    this.#netmap = netmap
+    if (netmap.derpMap !== undefined && (known === undefined || known.derpMapChanged))
+      this.#relays.setMap(netmap.derpMap)
+    this.#owners.setSelf(nodeAddresses(netmap.self))
+    this.#messages.setOwnAddresses(nodeAddresses(netmap.self))
+    for (const id of known === undefined ? this.#vanished(netmap) : known.peersRemoved) this.#removePeer(id)
+    const changed =
+      known === undefined ? netmap.peers.keys() : [...known.peersAdded, ...known.peersChanged, ...known.peersPatched]
+    for (const id of changed) {
+      const node = netmap.peers.get(id)
+      if (node !== undefined) this.#setPeer(node)
+    }
+    const isFilterNews = known === undefined || known.filterChanged || known.selfChanged || usesCapabilities(netmap)
+    if (isFilterNews || shieldsUp !== this.#shieldsUp) this.#setFilter(netmap, shieldsUp)
+    this.#arm()
+  }
+
+  setHome(region: number): void {
+    this.#paths.setHome(region)
+    this.#relays.setHome(region)
+  }
+
+  handleOwnEndpoints(endpoints: readonly IpPort[]): void {
+    this.#drive(() => this.#paths.handleOwnEndpoints(endpoints, this.#o.now()))
+  }
+
+  networkChanged(): void {
+    this.#relays.networkChanged()
+    this.#drive(() => this.#paths.handleNetworkChange(this.#o.now()))
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    for (const effect of this.#device.close())
+      if (effect.kind === 'dropKeypair') this.#door.dropKeypair(effect.localIndex)
+    for (const peer of this.#peers.all()) this.#door.removePeer(peer.id)
+    this.#relays.close()
+  }
+
+  #vanished(netmap: Netmap): string[] {
+    return [...this.#peers.all()].filter((peer) => !netmap.peers.has(peer.nodeId)).map((peer) => peer.nodeId)
+  }
+
+  #setPeer(node: Node): void {
+    const key = parseNodeKey(node.Key)
+    const before = this.#peers.byNode(idText(node.ID))
+    if (!key.ok || node.Expired === true || isZeroKey(node.Key)) {
+      if (before !== undefined) this.#removePeer(before.nodeId)
+      return
+    }
+    if (before !== undefined && before.keyText !== node.Key) this.#removePeer(before.nodeId)
+    const known = this.#peers.byNode(idText(node.ID))
+    const peer = known ?? this.#peers.add(node, key.value, homeRegion(node))
+    if (known === undefined) {
+      this.#device.addPeer(peer.id, key.value)
+      this.#door.setDestination(peer.id, { relay: true })
+    } else if (known.node.DiscoKey !== node.DiscoKey) known.discoKey = undefined
+    if (known === undefined || known.node !== node) {
+      peer.node = node
+      const allowedIps = this.#owners.claim(peer.nodeId, claimedAddresses(node)).map(hostPrefix)
+      this.#door.setPeer({ peer: peer.id, allowedIps, jailed: node.IsJailed === true })
+      this.#setPath(peer)
+    }
+  }
+
+  #setPath(peer: MeshPeer): void {
+    const { node } = peer
+    const fromMap = node.DiscoKey === undefined || isZeroKey(node.DiscoKey) ? undefined : parseDiscoKey(node.DiscoKey)
+    const discoKey = peer.discoKey ?? (fromMap?.ok ? fromMap.value : undefined)
+    this.#performPaths(
+      this.#paths.setPeer(
+        peer.id,
+        {
+          nodeKey: peer.key,
+          discoKey,
+          endpoints: node.Endpoints ?? [],
+          derpRegion: homeRegion(node),
+          wireGuardOnly: node.IsWireGuardOnly === true,
+        },
+        this.#o.now(),
+      ),
+    )
+  }
+
+  #removePeer(nodeId: string): void {
+    const peer = this.#peers.byNode(nodeId)
+    if (peer === undefined) return
+    const now = this.#o.now()
+    this.#perform(this.#device.removePeer(peer.id, now))
+    this.#performPaths(this.#paths.removePeer(peer.id, now))
+    this.#door.removePeer(peer.id)
+    this.#owners.release(nodeId)
+    this.#peers.remove(peer)
+  }
+
+  #setFilter(netmap: Netmap, shieldsUp: boolean): void {
+    this.#shieldsUp = shieldsUp
+    const { table, problem } = buildFilterTable(netmap, shieldsUp)
+    if (problem !== undefined) this.#o.log.warn('filter', { problem })
+    this.#door.setFilter(table)
+  }
+
+  // From the world --------------------------------------------------------------------------------------------------
+
+  handleDoorEvents(events: readonly DoorEvent[]): void {
+    if (this.#closed) return
+    for (const event of events) this.#handleDoorEvent(event)
+    this.#arm()
+  }
+
+  #handleDoorEvent(event: DoorEvent): void {
+    const now = this.#o.now()
+    switch (event.kind) {
+      case 'activity': {
+        const peer = this.#peers.byId(event.peer)
+        if (peer === undefined) return
+        if (event.sentData) {
+          peer.lastWriteMs = this.#o.wallMs()
+          this.#o.onActivity()
+        }
+        this.#perform(this.#device.handleActivity(event, now))
+        if (event.sentAny) this.#performPaths(this.#paths.handleExternalSend(peer.id, now))
+        if (event.receivedAny && event.from !== undefined) {
+          const region = event.from === 'relay' ? peer.heardRegion : undefined
+          this.#performPaths(this.#paths.handleReceived(peer.id, event.from, region, now))
+        }
+        return
+      }
+      case 'confirmed':
+        this.#perform(this.#device.handleConfirmed(event.peer, event.localIndex, now))
+        return
+      case 'datagram':
+        this.#handleDatagram(event.from, event.bytes, now)
+        return
+      case 'toRelay': {
+        const peer = this.#peers.byId(event.peer)
+        if (peer !== undefined) this.#sendRelay(peer, event.bytes)
+        return
+      }
+      case 'noSession':
+        this.#o.onActivity()
+        this.#performPaths(this.#paths.handleExternalSend(event.peer, now))
+        this.#perform(this.#device.handleNoSession(event.peer, event.packet, now))
+        return
+      case 'tsmp': {
+        const peer = this.#peers.byId(event.peer)
+        if (peer !== undefined) this.#handleTsmp(peer, event.packet, now)
+        return
+      }
+      case 'echoReply':
+        this.#messages.handleEchoReply(event.packet, now)
+        return
+      case 'sendFailed':
+        this.#performPaths(this.#paths.handleSendFailed(event.to, event.code, now))
+        return
+      case 'local':
+      case 'tunUp':
+      case 'tunDown':
+        return // nothing is served inside the daemon yet; the interface belongs to `mesh.ts`
+    }
+  }
+
+  #handleDatagram(from: IpPort, bytes: Uint8Array, now: Ms): void {
+    if (isStun(bytes)) this.#o.onStun(from, bytes)
+    else if (looksLikeDisco(bytes)) this.#performPaths(this.#paths.handleDatagram(bytes, from, now))
+    else this.#perform(this.#device.handleDatagram(bytes, { kind: 'udp', from }, now))
+  }
+
+  /** The relay's word for who sent it is a hint: disco and WireGuard prove it, or drop it. */
+  #onRelayPacket(region: number, nodeKey: Uint8Array, bytes: Uint8Array): void {
+    if (this.#closed) return
+    const now = this.#o.now()
+    if (looksLikeDisco(bytes)) {
+      this.#performPaths(this.#paths.handleDatagram(bytes, { relayRegion: region, nodeKey }, now))
+    } else {
+      const peer = this.#peers.byKey(nodeKey)
+      if (peer !== undefined) {
+        peer.heardRegion = region
+        if (messageType(bytes) === 4) this.#door.receiveFromRelay(peer.id, bytes)
+        else this.#perform(this.#device.handleDatagram(bytes, { kind: 'relay', peer: peer.id }, now))
+      }
+    }
+    this.#arm()
+  }
+
+  #handleTsmp(peer: MeshPeer, packet: Uint8Array, now: Ms): void {
+    const result = this.#messages.handleTsmp(packet, now)
+    if (result.kind === 'reply') this.#door.sendPacket(peer.id, result.packet)
+    if (result.kind === 'discoKey' && !sameBytes(result.key, peer.discoKey)) {
+      peer.discoKey = result.key
+      this.#setPath(peer)
+    }
+    if (result.kind === 'rejected') this.#o.log.debug('rejected-by-peer', { peer: peer.node.Name, ...result.flow })
+  }
+
+  // To the world ----------------------------------------------------------------------------------------------------
+
+  #drive(run: () => PathEffect[]): void {
+    if (this.#closed) return
+    this.#performPaths(run())
+    this.#arm()
+  }
+
+  #perform(effects: readonly WireGuardEffect[]): void {
+    for (const effect of effects) this.#performOne(effect)
+  }
+
+  #performOne(effect: WireGuardEffect): void {
+    const now = this.#o.now()
+    switch (effect.kind) {
+      case 'send': {
+        this.#performPaths(this.#paths.handleExternalSend(effect.peer, now))
+        const peer = this.#peers.byId(effect.peer)
+        if (peer === undefined) return
+        if (peer.udp !== undefined) this.#door.sendDatagram(peer.udp, effect.bytes)
+        if (peer.usesRelay) this.#sendRelay(peer, effect.bytes)
+        return
+      }
+      case 'reply': {
+        if (effect.to.kind === 'udp') this.#door.sendDatagram(effect.to.from, effect.bytes)
+        else {
+          const peer = this.#peers.byId(effect.to.peer)
+          if (peer !== undefined) this.#sendRelay(peer, effect.bytes)
+        }
+        return
+      }
+      case 'addKeypair':
+        this.#door.addKeypair(effect.keypair)
+        return
+      case 'dropKeypair':
+        this.#door.dropKeypair(effect.localIndex)
+        return
+      case 'sendPacket':
+        this.#door.sendPacket(effect.peer, effect.packet)
+        return
+      case 'established':
+        this.#greet(effect.peer)
+        return
+      case 'session':
+        this.#noteSession(effect.peer, effect.state)
+        return
+      case 'heardFrom': {
+        const peer = this.#peers.byId(effect.peer)
+        if (peer === undefined) return
+        const from = effect.source.kind === 'udp' ? effect.source.from : 'relay'
+        const region = from === 'relay' ? peer.heardRegion : undefined
+        this.#performPaths(this.#paths.handleReceived(peer.id, from, region, now))
+        return
+      }
+    }
+  }
+
+  #performPaths(effects: readonly PathEffect[]): void {
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'sendDatagram':
+          this.#door.sendDatagram(effect.to, effect.bytes)
+          break
+        case 'sendRelay':
+          this.#relays.send(effect.region, effect.nodeKey, effect.bytes)
+          break
+        case 'setDestination': {
+          const peer = this.#peers.byId(effect.peer)
+          if (peer === undefined) break
+          peer.udp = effect.destination.udp
+          peer.usesRelay = effect.destination.relay
+          if (effect.relayRegion !== 0) peer.relayRegion = effect.relayRegion
+          this.#door.setDestination(effect.peer, effect.destination)
+          break
+        }
+        case 'restun':
+          this.#o.onRestun()
+          break
+        case 'pingResult': {
+          const answer = this.#discoPings.get(effect.id)
+          this.#discoPings.delete(effect.id)
+          answer?.({ latencyMs: effect.latencyMs, endpoint: effect.endpoint, derpRegion: effect.derpRegion ?? 0 })
+          break
+        }
+        case 'pathChanged':
+          this.#logPath(effect.peer)
+          break
+      }
+    }
+  }
+
+  #sendRelay(peer: MeshPeer, bytes: Uint8Array): void {
+    if (peer.relayRegion !== 0) this.#relays.send(peer.relayRegion, peer.key, bytes)
+  }
+
+  /** First thing on a new session: our disco key, so that a peer finds us although control is down. [wireguard.md §6.8] */
+  #greet(peerId: number): void {
+    const peer = this.#peers.byId(peerId)
+    if (peer === undefined || peer.node.IsWireGuardOnly === true) return
+    const packet = this.#messages.discoAdvertisement(claimedAddresses(peer.node))
+    if (packet !== undefined) this.#door.sendPacket(peer.id, packet)
+  }
+
+  #noteSession(peerId: number, state: PeerRuntime['session']): void {
+    const before = this.#established.size
+    if (state === 'established') this.#established.add(peerId)
+    else this.#established.delete(peerId)
+    const peer = this.#peers.byId(peerId)
+    if (peer !== undefined) this.#o.onPeerSession(peer.node, state)
+    if (this.#established.size !== before) this.#o.onLinks()
+  }
+
+  #logPath(peerId: number): void {
+    const peer = this.#peers.byId(peerId)
+    if (peer === undefined) return
+    const report = this.#paths.report(peerId, this.#o.now())
+    this.#o.log.info('path', {
+      peer: peer.node.Name,
+      key: shortNodeKey(peer.keyText),
+      kind: report.kind,
+      endpoint: report.endpoint,
+      region: report.derpRegion,
+      reason: report.history.at(-1)?.reason,
+    })
+  }
+
+  #arm(): void {
+    const next = Math.min(
+      this.#device.nextWake() ?? Number.POSITIVE_INFINITY,
+      this.#paths.nextWake() ?? Number.POSITIVE_INFINITY,
+    )
+    if (next === this.#timerAt || this.#closed) return
+    clearTimeout(this.#timer)
+    this.#timerAt = next
+    if (next === Number.POSITIVE_INFINITY) return
+    this.#timer = setTimeout(() => this.#wake(), Math.max(0, Math.ceil(next - this.#o.now())))
+  }
+
+  #wake(): void {
+    this.#timerAt = Number.POSITIVE_INFINITY
+    const now = this.#o.now()
+    this.#perform(this.#device.wake(now))
+    this.#performPaths(this.#paths.wake(now))
+    this.#arm()
+  }
+
+  // Asked -----------------------------------------------------------------------------------------------------------
+
+  runtimeOf(node: Node): PeerRuntime | undefined {
+    const peer = this.#peers.byNode(idText(node.ID))
+    if (peer === undefined) return undefined
+    const counters = this.#countersOf(peer.id)
+    const session = this.#device.session(peer.id)
+    return {
+      rxBytes: counters?.rxBytes ?? 0,
+      txBytes: counters?.txBytes ?? 0,
+      lastWriteMs: peer.lastWriteMs,
+      lastHandshakeMs: session.lastHandshakeMs ?? 0,
+      session: session.state,
+      directEndpoint: peer.usesRelay || peer.udp === undefined ? '' : peer.udp,
+      relayRegion: peer.relayRegion,
+    }
+  }
+
+  /** A status asks for every peer in one breath. */
+  #countersOf(peer: number): PeerCounters | undefined {
+    const now = this.#o.now()
+    if (this.#counters === undefined || now - this.#counters.at > COUNTERS_FRESH_MS) {
+      this.#counters = { at: now, peers: this.#door.stats().peers }
+    }
+    return this.#counters.peers.get(peer)
+  }
+
+  pathReports(): { readonly node: Node; readonly report: PathReport }[] {
+    const now = this.#o.now()
+    return [...this.#peers.all()].map((peer) => ({ node: peer.node, report: this.#paths.report(peer.id, now) }))
+  }
+
+  /** Answers whether there is such a peer. */
+  pingDisco(node: Node, sizeBytes: number, answer: (pong: DiscoPong) => void): boolean {
+    const peer = this.#peers.byNode(idText(node.ID))
+    if (peer === undefined) return false
+    const { id, effects } = this.#paths.ping(peer.id, sizeBytes === 0 ? {} : { size: sizeBytes }, this.#o.now())
+    this.#discoPings.set(id, answer)
+    this.#drive(() => effects)
+    return true
+  }
+
+  pingTunnel(node: Node, kind: 'TSMP' | 'ICMP', address: string, answer: (pong: TunnelPong) => void): boolean {
+    const peer = this.#peers.byNode(idText(node.ID))
+    if (peer === undefined) return false
+    const asked = this.#messages.ping(kind, address, this.#o.now(), answer)
+    if (asked === undefined) return false
+    if (asked.echoId !== undefined) this.#door.expectEcho(asked.echoId)
+    this.#door.sendPacket(peer.id, asked.packet)
+    return true
+  }
+
+  forgetPing(answer: (pong: DiscoPong) => void): void {
+    for (const [id, waiting] of this.#discoPings) if (waiting === answer) this.#discoPings.delete(id)
+  }
+}
+
+function hostPrefix(ip: string): string {
+  return ip.includes(':') ? `${ip}/128` : `${ip}/32`
+}
+
+function usesCapabilities(netmap: Netmap): boolean {
+  return netmap.filterRules.some((rule) => rule.SrcIPs?.some((source) => source.startsWith('cap:')) === true)
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  return b !== undefined && a.length === b.length && a.every((byte, i) => byte === b[i])
+}

@@ -1,0 +1,253 @@
+/**
+ * The data plane as the backend sees it: opens the data path once, keeps addresses and routes as declared, finds our
+ * endpoints and home relay, and runs one {@link MeshSession} while a login is configured.
+ */
+import type { NetInfo, Node } from '../../../src-contract/control/map.ts'
+import type { DiscoKeyText, IpPort, Ms } from '../../../src-contract/ids.ts'
+import type { NetcheckReport } from '../../../src-contract/localapi/netcheck.ts'
+import type { PingResult } from '../../../src-contract/localapi/ping.ts'
+import type { PathReport } from '../../../src-contract/localapi/pintail.ts'
+import type { DataPath, DataPathOptions, DoorEvent } from '../../../src-native/door.ts'
+import type { NetmapDelta } from '../../../src-protocol/machines/netmap.ts'
+import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
+import { discoKeyText } from '../../../src-protocol/wire/keys.ts'
+import type { Log } from '../../io/log/log.ts'
+import type { NetworkMonitor } from '../../io/netmon/port.ts'
+import type { Router, RouterConfig } from '../../io/router/port.ts'
+import type { Endpoint } from '../own-endpoints.ts'
+import { noRuntime, type PeerRuntime } from '../peer-runtime.ts'
+import type { DataPlane, PingOptions, PlaneConfig, PlaneEvents } from '../plane-port.ts'
+import { buildRouterConfig, TUNNEL_MTU_BYTES } from './allowed-addresses.ts'
+import { MeshSession } from './mesh-session.ts'
+import type { NetcheckShell, OpenNetcheck, OpenRelays, PathMachine } from './needs.ts'
+import { pingPeer } from './ping-peer.ts'
+import { SelfDiscovery } from './self-discovery.ts'
+
+export interface MeshOptions {
+  readonly tunName: string | undefined
+  /** 0 = any. */
+  readonly udpPort: number
+  readonly fwmark: number
+  readonly openDataPath: (options: DataPathOptions) => Promise<DataPath>
+  readonly openRouter: (interfaceName: string | undefined) => Promise<Router>
+  readonly openPaths: (keys: { readonly discoPrivate: Uint8Array; readonly nodePublic: Uint8Array }) => PathMachine
+  readonly openRelays: OpenRelays
+  readonly openNetcheck: OpenNetcheck
+  readonly monitor: NetworkMonitor
+  readonly crypto: Crypto
+  readonly now: () => Ms
+  readonly wallMs: () => number
+  readonly random01: () => number
+  readonly log: Log
+}
+
+export async function openMesh(options: MeshOptions): Promise<Mesh> {
+  const box: { mesh: Mesh | undefined } = { mesh: undefined }
+  const door = await options.openDataPath({
+    tunName: options.tunName,
+    mtuBytes: TUNNEL_MTU_BYTES,
+    udpPort: options.udpPort,
+    fwmark: options.fwmark,
+    onEvents: (events) => box.mesh?.handleDoorEvents(events),
+  })
+  try {
+    const router = await options.openRouter(door.tunName)
+    box.mesh = new Mesh(options, door, router)
+    return box.mesh
+  } catch (error) {
+    await door.close()
+    throw error
+  }
+}
+
+const noEvents: PlaneEvents = { onSelf() {}, onRouter() {}, onLinks() {}, onPeerSession() {} }
+
+export class Mesh implements DataPlane {
+  events: PlaneEvents = noEvents
+  readonly discoKey: DiscoKeyText
+  readonly #o: MeshOptions
+  readonly #door: DataPath
+  readonly #router: Router
+  readonly #discoPrivate: Uint8Array
+  readonly #discoPublic: Uint8Array
+  readonly #netcheck: NetcheckShell
+  readonly #discovery: SelfDiscovery
+  #session: MeshSession | undefined
+  #config: PlaneConfig | undefined
+  #routerWanted: RouterConfig | undefined
+  #routerRuns = false
+  #routerAge = 0
+
+  constructor(options: MeshOptions, door: DataPath, router: Router) {
+    this.#o = options
+    this.#door = door
+    this.#router = router
+    // New at every start: peers learn from it that we restarted.
+    this.#discoPrivate = options.crypto.newPrivateKey()
+    this.#discoPublic = options.crypto.x25519PublicKey(this.#discoPrivate)
+    this.discoKey = discoKeyText(this.#discoPublic)
+    this.#netcheck = options.openNetcheck((to, bytes) => door.sendDatagram(to, bytes))
+    this.#discovery = new SelfDiscovery({
+      netcheck: this.#netcheck,
+      network: () => options.monitor.network,
+      udpPorts: () => door.udpPorts,
+      fixedPort: options.udpPort,
+      now: options.now,
+      random01: options.random01,
+      log: options.log.part('discovery'),
+      onFresh: (isNew) => this.#onFreshSelf(isNew),
+    })
+  }
+
+  get hasTun(): boolean {
+    return this.#door.tunName !== undefined
+  }
+
+  get endpoints(): readonly Endpoint[] {
+    return this.#discovery.endpoints
+  }
+
+  get netInfo(): NetInfo | undefined {
+    return this.#discovery.netInfo
+  }
+
+  get homeRegion(): number {
+    return this.#discovery.home
+  }
+
+  get liveLinks(): number {
+    return this.#session?.liveLinks ?? 0
+  }
+
+  get liveRelays(): number {
+    return this.#session?.liveRelays ?? 0
+  }
+
+  handleDoorEvents(events: readonly DoorEvent[]): void {
+    for (const event of events) {
+      if (event.kind === 'tunDown') this.#o.log.warn('interface-down', { name: this.#door.tunName })
+    }
+    this.#session?.handleDoorEvents(events)
+  }
+
+  configure(config: PlaneConfig, delta?: NetmapDelta): void {
+    const before = this.#config
+    const isSameLogin = before !== undefined && before.nodeKey === config.nodeKey
+    if (!isSameLogin) this.#session?.close()
+    this.#config = config
+    if (this.#session === undefined || !isSameLogin) this.#session = this.#openSession(config)
+    this.#session.configure(config.netmap, config.shieldsUp, isSameLogin ? delta : undefined)
+    this.#discovery.setDerpMap(config.netmap.derpMap)
+    if (this.#discovery.home !== 0) this.#session.setHome(this.#discovery.home)
+    const isOnlyPatched =
+      isSameLogin &&
+      delta !== undefined &&
+      !delta.selfChanged &&
+      delta.peersAdded.length + delta.peersChanged.length + delta.peersRemoved.length === 0
+    if (!isOnlyPatched) this.#wantRouter(buildRouterConfig(config.netmap, this.#session.peerAddresses))
+  }
+
+  deconfigure(): void {
+    this.#config = undefined
+    this.#discovery.stop()
+    this.#session?.close()
+    this.#session = undefined
+    this.#wantRouter(undefined)
+  }
+
+  runtimeOf(peer: Node): PeerRuntime {
+    return this.#session?.runtimeOf(peer) ?? noRuntime
+  }
+
+  pathOfAll(): { [id: string]: PathReport } {
+    const regions = this.#config?.netmap.derpMap?.Regions ?? {}
+    const reports: { [id: string]: PathReport } = {}
+    for (const { node, report } of this.#session?.pathReports() ?? []) {
+      const derpRegionCode = report.derpRegionCode || (regions[report.derpRegion]?.RegionCode ?? '')
+      reports[node.StableID] = { ...report, derpRegionCode }
+    }
+    return reports
+  }
+
+  ping(target: Node, options: PingOptions): Promise<PingResult> {
+    return pingPeer(this.#session, this.#config?.netmap.derpMap, target, options)
+  }
+
+  netcheck(): Promise<NetcheckReport | undefined> {
+    return this.#discovery.check()
+  }
+
+  networkChanged(isMajor: boolean): void {
+    if (!isMajor) {
+      this.#discovery.trigger('addresses')
+      return
+    }
+    void this.#rebind()
+  }
+
+  restun(): void {
+    this.#discovery.trigger('asked')
+  }
+
+  async close(): Promise<void> {
+    this.deconfigure()
+    await this.#router.close()
+    await this.#door.close()
+  }
+
+  async #rebind(): Promise<void> {
+    try {
+      await this.#door.rebind(this.#o.udpPort)
+    } catch (error) {
+      this.#o.log.warn('rebind-failed', { error })
+    }
+    this.#session?.networkChanged()
+    this.#discovery.networkChanged()
+  }
+
+  #openSession(config: PlaneConfig): MeshSession {
+    const { crypto, now, wallMs, random01, log, openPaths, openRelays } = this.#o
+    return new MeshSession({
+      door: this.#door,
+      crypto,
+      nodePrivate: config.nodeKey.expose(),
+      discoPublic: this.#discoPublic,
+      openPaths: (nodePublic) => openPaths({ discoPrivate: this.#discoPrivate, nodePublic }),
+      openRelays,
+      now,
+      wallMs,
+      random01,
+      log: log.part('mesh'),
+      onStun: (from: IpPort, bytes) => this.#netcheck.handleStun(from, bytes),
+      onRestun: () => this.#discovery.trigger('path'),
+      onActivity: () => this.#discovery.noteActivity(),
+      onLinks: () => this.events.onLinks(),
+      onPeerSession: (peer, state) => this.events.onPeerSession(peer, state),
+    })
+  }
+
+  #onFreshSelf(isNew: boolean): void {
+    if (this.#discovery.home !== 0) this.#session?.setHome(this.#discovery.home)
+    this.#session?.handleOwnEndpoints(this.#discovery.addresses)
+    if (isNew) this.events.onSelf()
+  }
+
+  /** One `apply` at a time; what was wanted meanwhile is applied next, intermediate wishes are skipped. */
+  #wantRouter(wanted: RouterConfig | undefined): void {
+    this.#routerWanted = wanted
+    this.#routerAge++
+    if (!this.#routerRuns) void this.#runRouter()
+  }
+
+  async #runRouter(): Promise<void> {
+    this.#routerRuns = true
+    for (let age = -1; age !== this.#routerAge; ) {
+      age = this.#routerAge
+      const wanted = this.#routerWanted
+      const result = await this.#router.apply(wanted)
+      if (result.kind !== 'applied') this.#o.log.error('router', { ...result })
+      if (age === this.#routerAge && wanted !== undefined) this.events.onRouter(result)
+    }
+    this.#routerRuns = false
+  }
+}

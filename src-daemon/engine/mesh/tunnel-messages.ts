@@ -1,0 +1,88 @@
+/**
+ * What daemons say to each other inside the tunnel: TSMP pings, disco keys, rejections; and our own ICMP pings. Pure but
+ * for the random identifiers. [tsmp-filter.md §6, §7]
+ */
+import type { IpText, Ms } from '../../../src-contract/ids.ts'
+import { equalBytes, isAllZero } from '../../../src-protocol/wire/bytes.ts'
+import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
+import { ipBytes } from '../../../src-protocol/wire/ip.ts'
+import { decodeTsmp, encodeTsmpPacket, encodeTsmpPongTo, parsePacket } from '../../../src-protocol/wire/packet.ts'
+import { TunnelPings, type TunnelPong } from './tunnel-pings.ts'
+
+export type TsmpResult =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'reply'; readonly packet: Uint8Array }
+  | { readonly kind: 'discoKey'; readonly key: Uint8Array }
+  | { readonly kind: 'rejected'; readonly flow: { protocol: number; reason: string; srcPort: number; dstPort: number } }
+
+export class TunnelMessages {
+  readonly #discoPublic: Uint8Array
+  readonly #pings: TunnelPings
+  #own: Uint8Array[] = []
+
+  constructor(crypto: Crypto, discoPublic: Uint8Array) {
+    this.#discoPublic = discoPublic
+    this.#pings = new TunnelPings(crypto)
+  }
+
+  setOwnAddresses(addresses: readonly IpText[]): void {
+    this.#own = addresses.map((text) => ipBytes(text))
+  }
+
+  /** The data path checked that the source belongs to the peer. */
+  handleTsmp(bytes: Uint8Array, now: Ms): TsmpResult {
+    const packet = parsePacket(bytes)
+    const message = packet.ok ? decodeTsmp(packet.value.transport) : packet
+    if (!packet.ok || !message.ok) return { kind: 'nothing' }
+    const tsmp = message.value
+    switch (tsmp.kind) {
+      case 'ping':
+        if (!this.#own.some((ip) => equalBytes(ip, packet.value.dst))) return { kind: 'nothing' }
+        return { kind: 'reply', packet: encodeTsmpPongTo(packet.value, tsmp.data, 0) }
+      case 'pong':
+        this.#pings.handleTsmpPong(tsmp.data, tsmp.peerApiPort, now)
+        return { kind: 'nothing' }
+      case 'discoKey':
+        return isAllZero(tsmp.discoKey) ? { kind: 'nothing' } : { kind: 'discoKey', key: tsmp.discoKey.slice() }
+      case 'rejected': {
+        const { protocol, srcPort, dstPort } = tsmp
+        return { kind: 'rejected', flow: { protocol, reason: String.fromCharCode(tsmp.reason), srcPort, dstPort } }
+      }
+      case 'unknown':
+        return { kind: 'nothing' }
+    }
+  }
+
+  handleEchoReply(bytes: Uint8Array, now: Ms): void {
+    const packet = parsePacket(bytes)
+    if (packet.ok) this.#pings.handleEchoReply(packet.value, now)
+  }
+
+  /** undefined: no address of ours has the family of one of theirs. */
+  discoAdvertisement(peerAddresses: readonly IpText[]): Uint8Array | undefined {
+    for (const text of peerAddresses) {
+      const dst = ipBytes(text)
+      const src = this.#ownOf(dst.length)
+      if (src !== undefined) return encodeTsmpPacket(src, dst, { kind: 'discoKey', discoKey: this.#discoPublic })
+    }
+    return undefined
+  }
+
+  ping(
+    kind: 'TSMP' | 'ICMP',
+    address: IpText,
+    now: Ms,
+    answer: (pong: TunnelPong) => void,
+  ): { readonly packet: Uint8Array; readonly echoId: number | undefined } | undefined {
+    const dst = ipBytes(address)
+    const src = this.#ownOf(dst.length)
+    if (src === undefined) return undefined
+    if (kind === 'TSMP') return { packet: this.#pings.askTsmp(src, dst, now, answer), echoId: undefined }
+    const { id, packet } = this.#pings.askIcmp(src, dst, now, answer)
+    return { packet, echoId: id }
+  }
+
+  #ownOf(length: number): Uint8Array | undefined {
+    return this.#own.find((ip) => ip.length === length)
+  }
+}

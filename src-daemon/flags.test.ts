@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest'
+import { parseFlags } from './flags.ts'
+
+test('defaults', () => {
+  expect(parseFlags([], '1')).toEqual({
+    socketPath: '/run/pintail/pintaild.sock',
+    stateFolder: '/var/lib/pintail',
+    tunName: 'pintail0',
+    udpPort: 41641,
+    logLevel: 'info',
+  })
+})
+
+test('both forms of a flag, and those that service files of stock daemons pass', () => {
+  const argv = [
+    '--socket=/s',
+    '--statedir',
+    '/d',
+    '--tun=userspace-networking',
+    '--port=0',
+    '--no-logs-no-support',
+    '--verbose=1',
+  ]
+  expect(parseFlags(argv, '1')).toEqual({
+    socketPath: '/s',
+    stateFolder: '/d',
+    tunName: undefined,
+    udpPort: 0,
+    logLevel: 'info',
+  })
+})

@@ -1,0 +1,54 @@
+/** The daemon's command line. Those of a stock daemon that service files use are understood too. */
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { type LogLevel, logLevels } from './io/log/log.ts'
+
+export interface DaemonFlags {
+  readonly socketPath: string
+  readonly stateFolder: string
+  /** undefined = no interface. */
+  readonly tunName: string | undefined
+  /** 0 = any. */
+  readonly udpPort: number
+  readonly logLevel: LogLevel
+}
+
+const NO_TUN = 'userspace-networking'
+
+export function parseFlags(argv: readonly string[], version: string): DaemonFlags {
+  const command = new Command('pintaild')
+    .description('Mesh network daemon: keeps this machine in its network. Not affiliated with Tailscale.')
+    .version(version, '--version', 'print the version and exit')
+    .option('--socket <path>', 'LocalAPI socket', '/run/pintail/pintaild.sock')
+    .option('--statedir <folder>', 'folder of the state', '/var/lib/pintail')
+    .option('--tun <name>', `network interface, or "${NO_TUN}" for none`, parseTunName, 'pintail0')
+    .option('--port <number>', 'UDP port for direct connections, 0 = any', parsePort, 41641)
+    .addOption(new Option('--log-level <level>', 'least severe log lines to write').choices(logLevels).default('info'))
+    .addOption(new Option('--verbose <n>', 'ignored, for service files of stock daemons').hideHelp())
+    .addOption(new Option('--no-logs-no-support', 'ignored: nothing is ever uploaded').hideHelp())
+    .allowExcessArguments(false)
+    .addHelpText(
+      'after',
+      '\nExample:\n  pintaild --statedir=/var/lib/pintail --socket=/run/pintail/pintaild.sock --tun=pintail0 --port=41641\n',
+    )
+    .parse([...argv], { from: 'user' })
+  const options = command.opts<{ socket: string; statedir: string; tun: string; port: number; logLevel: LogLevel }>()
+  return {
+    socketPath: options.socket,
+    stateFolder: options.statedir,
+    tunName: options.tun === NO_TUN ? undefined : options.tun,
+    udpPort: options.port,
+    logLevel: options.logLevel,
+  }
+}
+
+function parsePort(text: string): number {
+  const port = Number(text)
+  if (!/^\d{1,5}$/.test(text) || port > 65535) throw new InvalidArgumentError('It must be a number from 0 to 65535.')
+  return port
+}
+
+/** It becomes a word for `ip` and a name in the kernel. */
+function parseTunName(text: string): string {
+  if (text === NO_TUN || /^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(text)) return text
+  throw new InvalidArgumentError('It must be the name of an interface: up to 15 letters, digits, "-", "_" or ".".')
+}

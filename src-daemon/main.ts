@@ -1,0 +1,133 @@
+/**
+ * pintaild: the composition root. The one file that knows every concrete class; no logic. Ends with status 0 after
+ * SIGTERM or SIGINT, 1 when it could not start or something broke that must not be survived.
+ */
+import { readFileSync } from 'node:fs'
+import { openDataPath } from '../src-native/open-data-path.ts'
+import { addonMissing } from '../src-native/os-calls.ts'
+import { nodeCrypto } from '../src-protocol/crypto/node-crypto.ts'
+import { Backend } from './engine/backend.ts'
+import { controlOpener } from './engine/control.ts'
+import { readHostFacts } from './engine/hostinfo.ts'
+import { openMesh } from './engine/mesh/mesh.ts'
+import { Profiles } from './engine/profiles.ts'
+import { parseFlags } from './flags.ts'
+import { createLog, errorText } from './io/log/log.ts'
+import { openLinuxNetworkMonitor } from './io/netmon/linux.ts'
+import { openLinuxRouter } from './io/router/linux.ts'
+import { MemoryRouter } from './io/router/memory.ts'
+import { openFileStore } from './io/store/file.ts'
+import { posixUserAccounts } from './io/users/posix.ts'
+import { socketCredentialsReader } from './io/users/socket-credentials.ts'
+import { localApiRoutes } from './localapi/routes.ts'
+import { openLocalApi } from './localapi/server.ts'
+import { meshParts } from './mesh-parts.ts'
+
+/** Our own datagrams and connections must not go into the tunnel. The value that stock daemons use. */
+const FWMARK = 0x80000
+/** A service manager that has waited this long would kill us anyway. */
+const CLOSE_WITHIN_MS = 1_800
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+const longVersion = `${version}-pintail`
+const flags = parseFlags(process.argv.slice(2), longVersion)
+const wallMs = (): number => Date.now()
+const nowMs = (): number => performance.now()
+const random01 = (): number => Math.random()
+const log = createLog({ level: flags.logLevel, write: (line) => process.stderr.write(line), wallClockMs: wallMs })
+
+process.title = 'pintaild'
+process.umask(0o077)
+process.on('SIGHUP', () => {})
+process.on('uncaughtException', (error) => fail('uncaught', error))
+process.on('unhandledRejection', (error) => fail('unhandled', error))
+
+type Closer = () => Promise<void> | void
+const closers: Closer[] = []
+let isClosing = false
+process.on('SIGTERM', () => void shutDown(0))
+process.on('SIGINT', () => void shutDown(0))
+
+try {
+  await run()
+} catch (error) {
+  log.error('cannot-start', { reason: errorText(error) })
+  process.stderr.write(`pintaild: ${errorText(error)}\n`)
+  await shutDown(1)
+}
+
+async function run(): Promise<void> {
+  log.info('start', { version: longVersion, ...flags, addon: addonMissing() ?? 'loaded' })
+  const store = await openFileStore(flags.stateFolder)
+  closers.unshift(() => store.close())
+  const profiles = await Profiles.open(store, nodeCrypto)
+  const monitor = openLinuxNetworkMonitor({ ownInterface: flags.tunName })
+  closers.unshift(() => monitor.close())
+  const plane = await openMesh({
+    tunName: flags.tunName,
+    udpPort: flags.udpPort,
+    fwmark: addonMissing() === undefined ? FWMARK : 0,
+    openDataPath,
+    openRouter: (name) => (name === undefined ? Promise.resolve(new MemoryRouter()) : openLinuxRouter(name)),
+    ...meshParts({ crypto: nodeCrypto, log, nowMs, wallMs, random01 }),
+    monitor,
+    crypto: nodeCrypto,
+    now: nowMs,
+    wallMs,
+    random01,
+    log,
+  })
+  closers.unshift(() => plane.close())
+  const backend = new Backend({
+    version: longVersion,
+    profiles,
+    plane,
+    openControl: controlOpener({ crypto: nodeCrypto, log, wallMs, nowMs, random01 }),
+    crypto: nodeCrypto,
+    hostFacts: readHostFacts(),
+    wallMs,
+    log,
+  })
+  closers.unshift(() => backend.close())
+  monitor.onChange((change) => {
+    log.info('network-change', { reason: change.reason, major: change.major })
+    backend.networkChanged(change.major)
+  })
+  const accounts = posixUserAccounts()
+  const api = await openLocalApi({
+    socketPath: flags.socketPath,
+    routes: localApiRoutes(backend),
+    credentialsOf: socketCredentialsReader(),
+    daemonUid: process.getuid?.() ?? 0,
+    operatorUid: () => accounts.uidOf(backend.prefs.OperatorUser ?? ''),
+    log: log.part('localapi'),
+  })
+  closers.unshift(() => api.close())
+  log.info('ready', { socket: flags.socketPath, interface: plane.hasTun ? flags.tunName : null })
+  await backend.resume()
+}
+
+async function shutDown(status: number): Promise<void> {
+  if (isClosing) return
+  isClosing = true
+  const late = setTimeout(() => {
+    log.error('close-too-slow')
+    process.exit(1)
+  }, CLOSE_WITHIN_MS)
+  late.unref()
+  for (const close of closers) {
+    try {
+      await close()
+    } catch (error) {
+      log.error('close-failed', { error })
+    }
+  }
+  log.info('end', { status })
+  process.exit(status)
+}
+
+/** Nothing is known about what still works: end, and let the service manager start a fresh one. */
+function fail(kind: string, error: unknown): void {
+  log.error(kind, { error, stack: error instanceof Error ? error.stack : undefined })
+  void shutDown(1)
+}
