@@ -142,7 +142,7 @@ export class FakeDaemon {
 
   // The API ------------------------------------------------------------------------------------------------------
 
-  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<ServerResponse> {
     const url = new URL(request.url ?? '/', 'http://local-tailscaled.sock')
     const { host, origin, referer } = request.headers
     if ((host !== 'local-tailscaled.sock' && host !== '') || origin !== undefined || referer !== undefined) {
@@ -156,10 +156,10 @@ export class FakeDaemon {
     response.setHeader('Tailscale-Version', '1.102.5-fake')
     const isChange = request.method !== 'GET' && path !== 'ping' && path !== 'check-prefs'
     if (isChange && this.isReadOnly) return text(response, 403, `${path} access denied`)
-    this.#route(`${request.method} ${path}`, url, body, response)
+    return this.#route(`${request.method} ${path}`, url, body, response)
   }
 
-  #route(route: string, url: URL, body: unknown, response: ServerResponse): void {
+  #route(route: string, url: URL, body: unknown, response: ServerResponse): ServerResponse {
     switch (route) {
       case 'GET status':
         return json(response, this.status(url.searchParams.get('peers') !== 'false'))
@@ -195,7 +195,7 @@ export class FakeDaemon {
         if (!this.isStock) return json(response, this.paths)
         break
     }
-    text(response, 404, '404 page not found')
+    return text(response, 404, '404 page not found')
   }
 
   #edit(masked: MaskedPrefs): void {
@@ -244,7 +244,7 @@ export class FakeDaemon {
     return { ...base, ...this.pingAnswers[node?.StableID ?? ''] }
   }
 
-  #watch(mask: number, response: ServerResponse): void {
+  #watch(mask: number, response: ServerResponse): ServerResponse {
     const watcher = { response, mask }
     this.#watchers.add(watcher)
     response.on('close', () => this.#watchers.delete(watcher))
@@ -260,6 +260,7 @@ export class FakeDaemon {
       Object.assign(first, { NetMap: this.#netMap(), SelfChange: this.self })
     if (mask & watchMask.initialHealthState) first.Health = { Warnings: null }
     if (Object.keys(first).length > 0) this.#send(watcher, first)
+    return response
   }
 
   #netMap(): LegacyNetMap | null {
@@ -370,12 +371,12 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
   return body === '' ? undefined : JSON.parse(body)
 }
 
-function json(response: ServerResponse, value: unknown): void {
+function json(response: ServerResponse, value: unknown): ServerResponse {
   response.writeHead(200, { 'Content-Type': 'application/json' })
-  response.end(JSON.stringify(value))
+  return response.end(JSON.stringify(value))
 }
 
-function text(response: ServerResponse, status: number, body: string): void {
+function text(response: ServerResponse, status: number, body: string): ServerResponse {
   response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' })
-  response.end(body)
+  return response.end(body)
 }

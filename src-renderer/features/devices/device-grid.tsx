@@ -80,6 +80,7 @@ export function DeviceGrid({ devices, selectedId, isGreyed, onSelect, onPing }: 
   }
 
   return (
+    // biome-ignore lint/a11y/useSemanticElements: a table cannot place its rows
     <div
       ref={scroller}
       className={isGreyed ? 'device-grid greyed' : 'device-grid'}

@@ -1,0 +1,155 @@
+/** U8 on a connected machine: what the window shows and how it follows the daemon. */
+import { AppWindow } from '../pages/window.ts'
+import { crowd, fakeNode, fakePath } from './fake-network.ts'
+import { expect, test } from './world.ts'
+
+test('the list shows each device with address, presence and path', async ({ world }) => {
+  await world.daemon()
+  const { page, complaints } = await world.app()
+  const window = new AppWindow(page)
+  await expect(window.stateWord).toHaveText('On')
+  await expect(window.toggle).toBeChecked()
+  await expect(window.grid).toHaveAttribute('aria-rowcount', '12')
+  await expect(window.device('nas')).toContainText('100.64.0.2')
+  await expect(window.device('nas')).toContainText('Direct')
+  await expect(window.device('nas')).toContainText('0.8 ms')
+  await expect(window.device('phone')).toContainText('Relay fra')
+  await expect(window.device('phone')).toContainText('88 ms')
+  await expect(window.device('pi-garage')).toContainText('Peer relay')
+  await expect(window.device('cam-01')).toContainText('Idle')
+  await expect(window.device('cam-10')).toContainText('Offline')
+  await expect(page.locator('.own-address')).toContainText('thinkpad')
+  await expect(page.locator('.own-address')).toContainText('100.64.0.1')
+  expect(complaints).toEqual([])
+})
+
+test('a stock daemon is driven alike: paths come from its status', async ({ world }) => {
+  const daemon = await world.daemon({ isStock: true })
+  const { page } = await world.app()
+  const window = new AppWindow(page)
+  await expect(window.device('nas')).toContainText('Direct')
+  await expect(window.device('phone')).toContainText('Relay fra')
+  await expect(window.device('pi-garage')).toContainText('Peer relay')
+  expect(daemon.requests('GET', 'pintail/paths')).toEqual([])
+  await window.go('Settings')
+  await expect(page.getByText('Compatible service 1.102.5-fake')).toBeVisible()
+  await expect(page.getByText('not affiliated with Tailscale')).toBeVisible()
+})
+
+test('toggle off sends one PATCH and greys the list; toggle on brings it back', async ({ world }) => {
+  const daemon = await world.daemon()
+  const { page } = await world.app()
+  const window = new AppWindow(page)
+  await expect(window.device('nas')).toContainText('Direct')
+  await window.pressToggle()
+  await expect(window.stateWord).toHaveText('Off')
+  expect(daemon.requests('PATCH', 'prefs').map(({ body }) => body)).toEqual([
+    { WantRunning: false, WantRunningSet: true },
+  ])
+  await expect(page.locator('.device-grid.greyed')).toBeVisible()
+  await expect(page.getByText('Last known list')).toBeVisible()
+  await expect(window.device('nas')).not.toContainText('Direct')
+  await window.pressToggle()
+  await expect(window.stateWord).toHaveText('On')
+  await expect(page.locator('.device-grid.greyed')).toHaveCount(0)
+  expect(daemon.prefs.WantRunning).toBe(true)
+})
+
+test('devices come, change and go while one looks', async ({ world }) => {
+  const daemon = await world.daemon()
+  const { page } = await world.app()
+  const window = new AppWindow(page)
+  const nas = [...daemon.nodes.values()].find((node) => node.Name.startsWith('nas.'))
+  if (nas === undefined) throw new Error('no nas')
+  await expect(window.device('nas')).toContainText('Direct')
+
+  daemon.putNode(fakeNode(40, { name: 'new-laptop', os: 'macOS' }))
+  await expect(window.device('new-laptop')).toContainText('100.64.0.41', { timeout: 1000 })
+
+  daemon.paths[nas.StableID] = fakePath(['relay', 'waw', 61])
+  await expect(window.device('nas')).toContainText('Relay waw', { timeout: 4000 })
+  daemon.paths[nas.StableID] = fakePath(['direct', '203.0.113.9:41641', 4.2])
+  await expect(window.device('nas')).toContainText('4.2 ms', { timeout: 4000 })
+
+  delete daemon.paths[nas.StableID]
+  daemon.putNode({ ...nas, Online: false, LastSeen: new Date(Date.now() - 120_000).toISOString() })
+  await expect(window.device('nas')).toContainText('Offline', { timeout: 4000 })
+  await expect(window.device('nas')).toContainText('2 minutes ago')
+
+  daemon.removeNode(nas.StableID)
+  await expect(window.device('nas')).toHaveCount(0, { timeout: 1000 })
+})
+
+test('search, chips and keys: slash to search, arrows to walk, Enter for details, Escape back', async ({ world }) => {
+  await world.daemon()
+  const { page, app } = await world.app()
+  const window = new AppWindow(page)
+  await expect(window.grid).toBeVisible()
+  await page.keyboard.press('/')
+  await expect(window.search).toBeFocused()
+  await page.keyboard.type('tag:iot is:online')
+  await expect(window.grid).toHaveAttribute('aria-rowcount', '3')
+  await page.keyboard.press('Escape')
+  await expect(window.grid).toHaveAttribute('aria-rowcount', '12')
+  await page.getByRole('radio', { name: 'Exit nodes' }).click()
+  await expect(window.grid).toHaveAttribute('aria-rowcount', '1')
+  await page.getByRole('radio', { name: 'All' }).click()
+
+  await window.grid.getByRole('row').first().focus()
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('ArrowDown')
+  await expect(window.device('macbook-air')).toBeFocused()
+  await page.keyboard.press('End')
+  await expect(window.device('living-room-tv')).toBeFocused()
+  await page.keyboard.press('Home')
+  await page.keyboard.press('c')
+  await expect(page.getByRole('status').filter({ hasText: 'Copied 100.64.0.8' })).toBeVisible()
+  expect(await app.evaluate(({ clipboard }) => clipboard.readText())).toBe('100.64.0.8')
+  await page.keyboard.press('Enter')
+  await expect(window.details('cam-01')).toBeVisible()
+})
+
+test('ping in the details tells latency and way, and the row learns it', async ({ world }) => {
+  const daemon = await world.daemon({ isStock: true })
+  const { page } = await world.app()
+  const window = new AppWindow(page)
+  await window.device('phone').click()
+  const details = window.details('phone')
+  await details.getByRole('button', { name: 'Ping' }).click()
+  await expect(details.locator('.ping-last')).toContainText('88 ms')
+  await expect(details.locator('.ping-last')).toContainText('Relay fra')
+  await expect(window.device('phone')).toContainText('88 ms')
+  const phone = [...daemon.nodes.values()].find((node) => node.Name.startsWith('phone.'))
+  daemon.pingAnswers[phone?.StableID ?? ''] = { Err: 'peer is asleep' }
+  await details.getByRole('button', { name: 'Ping again' }).click()
+  await expect(details.locator('.ping-last')).toContainText('peer is asleep')
+  await expect(details.getByRole('figure', { name: 'Recent pings' }).getByRole('listitem')).toHaveCount(2)
+})
+
+test('names of others cannot break the list', async ({ world }) => {
+  const daemon = await world.daemon()
+  const { page, complaints } = await world.app()
+  const window = new AppWindow(page)
+  const hostile = ['<img src=x onerror=alert(1)>', '😀'.repeat(255), '\u202egnp.exe', 'a'.repeat(5000)]
+  for (const [at, name] of hostile.entries()) daemon.putNode({ ...fakeNode(60 + at, { name: 'x' }), Name: `${name}.` })
+  await expect(window.grid).toHaveAttribute('aria-rowcount', '16')
+  await window.search.fill('gnp')
+  const row = window.grid.getByRole('row').first()
+  expect(await row.textContent()).not.toContain('\u202e')
+  expect(await page.locator('img').count()).toBe(0)
+  expect(complaints).toEqual([])
+})
+
+test('ten thousand devices: the list opens, filters and follows', async ({ world }) => {
+  await world.daemon({ nodes: crowd(10_000) })
+  const { page } = await world.app()
+  const window = new AppWindow(page)
+  await expect(window.grid).toHaveAttribute('aria-rowcount', '10000', { timeout: 15_000 })
+  expect(await window.grid.getByRole('row').count()).toBeLessThan(60)
+  await window.search.fill('device-777')
+  await expect(window.grid).toHaveAttribute('aria-rowcount', '11')
+  await window.search.fill('')
+  await window.grid.getByRole('row').first().focus()
+  await page.keyboard.press('End')
+  await expect(window.grid.locator(':focus')).toHaveAttribute('aria-rowindex', '10000')
+})
