@@ -6,9 +6,13 @@ import { version } from './version.ts'
 
 const output = { print: (text: string) => void process.stdout.write(`${text}\n`) }
 
+// options of the program itself may stand before or behind a verb
 const program = new Command('pintail-control')
   .description('Coordination server for Tailscale-compatible networks, with its relay and STUN server inside.')
   .version(version)
+  .option('-c, --config <file>', 'config file, of the server to run or to talk to', '/etc/pintail-control/config.yaml')
+  .option('--socket <path>', 'administration socket, instead of the one in the config')
+  .configureHelp({ showGlobalOptions: true })
   .showHelpAfterError('(add --help for usage)')
   .addCommand(serveCommand())
   .addCommand(initCommand(output))

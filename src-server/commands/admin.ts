@@ -5,24 +5,22 @@ import type { KeyShape, NodeShape, UserShape } from '../admin/shapes.ts'
 import { loadConfig } from '../config/load.ts'
 import { type Output, shortTime, table } from './output.ts'
 
+/** What every verb takes; `config` and `socket` are options of the program itself and may stand anywhere. */
 interface Common {
   readonly config: string
   readonly socket?: string
   readonly json?: true
 }
 
-export const DEFAULT_CONFIG = '/etc/pintail-control/config.yaml'
-
 function verb(name: string, description: string, ...examples: string[]): Command {
   return new Command(name)
     .description(description)
-    .option('-c, --config <file>', 'config of the server to talk to', DEFAULT_CONFIG)
-    .option('--socket <path>', 'its administration socket, instead of reading the config')
     .option('--json', 'print JSON')
     .addHelpText('after', `\nExamples:\n${examples.map((example) => `  $ pintail-control ${example}`).join('\n')}`)
 }
 
-function client(options: Common): AdminClient {
+function client(command: Command): AdminClient {
+  const options = command.optsWithGlobals<Common>()
   return new AdminClient(options.socket ?? loadConfig(options.config).unix_socket)
 }
 
@@ -53,31 +51,35 @@ export function userCommands(output: Output): Command {
       .argument('<name>')
       .option('-d, --display-name <text>')
       .option('-e, --email <address>')
-      .action(async (name: string, options: Common & { displayName?: string; email?: string }) => {
+      .action(async (name: string, options: Common & { displayName?: string; email?: string }, command: Command) => {
         const { displayName, email } = options
-        const answer = await client(options).call<{ user: UserShape }>('POST', '/user', { name, displayName, email })
-        output.print(options.json ? json(answer) : `User ${answer.user.name} has id ${answer.user.id}.`)
+        const answer = await client(command).call<{ user: UserShape }>('POST', '/user', { name, displayName, email })
+        output.print(options.json ? json(answer.user) : `User ${answer.user.name} has id ${answer.user.id}.`)
       }),
   )
   users.addCommand(
-    verb('list', 'show all users', 'users list', 'users list --json').action(async (options: Common) => {
-      const answer = await client(options).call<{ users: UserShape[] }>('GET', '/user')
-      const rows = answer.users.map((user) => [
-        user.id,
-        user.name,
-        user.email || '-',
-        shortTime(user.createdAt),
-        user.displayName || '-',
-      ])
-      output.print(options.json ? json(answer) : table(['ID', 'NAME', 'EMAIL', 'CREATED', 'DISPLAY NAME'], rows))
-    }),
+    verb('list', 'show all users', 'users list', 'users list --json').action(
+      async (options: Common, command: Command) => {
+        const answer = await client(command).call<{ users: UserShape[] }>('GET', '/user')
+        const rows = answer.users.map((user) => [
+          user.id,
+          user.name,
+          user.email || '-',
+          shortTime(user.createdAt),
+          user.displayName || '-',
+        ])
+        output.print(
+          options.json ? json(answer.users) : table(['ID', 'NAME', 'EMAIL', 'CREATED', 'DISPLAY NAME'], rows),
+        )
+      },
+    ),
   )
   users.addCommand(
     verb('destroy', 'remove a user who owns no nodes, with all pre-auth keys', 'users destroy alice')
       .argument('<name>', 'name or id')
-      .action(async (name: string, options: Common) => {
-        const answer = await client(options).call<{ user: UserShape }>('DELETE', `/user/${path(name)}`)
-        output.print(options.json ? json(answer) : `User ${answer.user.name} is gone.`)
+      .action(async (name: string, options: Common, command: Command) => {
+        const answer = await client(command).call<{ user: UserShape }>('DELETE', `/user/${path(name)}`)
+        output.print(options.json ? json(answer.user) : `User ${answer.user.name} is gone.`)
       }),
   )
   return users
@@ -104,6 +106,7 @@ export function keyCommands(output: Output): Command {
       .action(
         async (
           options: Common & { user?: string; reusable?: true; ephemeral?: true; expiration?: string; tags?: string[] },
+          command: Command,
         ) => {
           const { user, expiration } = options
           const body = {
@@ -113,33 +116,37 @@ export function keyCommands(output: Output): Command {
             ephemeral: options.ephemeral ?? false,
             aclTags: options.tags ?? [],
           }
-          const answer = await client(options).call<{ preAuthKey: KeyShape }>('POST', '/preauthkey', body)
-          output.print(options.json ? json(answer) : answer.preAuthKey.key)
+          const answer = await client(command).call<{ preAuthKey: KeyShape }>('POST', '/preauthkey', body)
+          output.print(options.json ? json(answer.preAuthKey) : answer.preAuthKey.key)
         },
       ),
   )
   keys.addCommand(
-    verb('list', 'show all keys, without their secret part', 'preauthkeys list').action(async (options: Common) => {
-      const answer = await client(options).call<{ preAuthKeys: KeyShape[] }>('GET', '/preauthkey')
-      const rows = answer.preAuthKeys.map((key) => [
-        key.id,
-        key.key,
-        key.user?.name ?? '-',
-        [key.reusable ? 'reusable' : '', key.ephemeral ? 'ephemeral' : '', key.used ? 'used' : '']
-          .filter(Boolean)
-          .join(',') || '-',
-        key.expiration === null ? 'never' : shortTime(key.expiration),
-        key.aclTags.join(',') || '-',
-      ])
-      output.print(options.json ? json(answer) : table(['ID', 'KEY', 'USER', 'KIND', 'EXPIRES', 'TAGS'], rows))
-    }),
+    verb('list', 'show all keys, without their secret part', 'preauthkeys list').action(
+      async (options: Common, command: Command) => {
+        const answer = await client(command).call<{ preAuthKeys: KeyShape[] }>('GET', '/preauthkey')
+        const rows = answer.preAuthKeys.map((key) => [
+          key.id,
+          key.key,
+          key.user?.name ?? '-',
+          [key.reusable ? 'reusable' : '', key.ephemeral ? 'ephemeral' : '', key.used ? 'used' : '']
+            .filter(Boolean)
+            .join(',') || '-',
+          key.expiration === null ? 'never' : shortTime(key.expiration),
+          key.aclTags.join(',') || '-',
+        ])
+        output.print(
+          options.json ? json(answer.preAuthKeys) : table(['ID', 'KEY', 'USER', 'KIND', 'EXPIRES', 'TAGS'], rows),
+        )
+      },
+    ),
   )
   keys.addCommand(
     verb('expire', 'make a key invalid now; its nodes stay', 'preauthkeys expire 3')
       .argument('<id>', 'from "preauthkeys list"', integer)
-      .action(async (id: string, options: Common) => {
-        const answer = await client(options).call<{ preAuthKey: KeyShape }>('POST', '/preauthkey/expire', { id })
-        output.print(options.json ? json(answer) : `Key ${answer.preAuthKey.id} is no longer valid.`)
+      .action(async (id: string, options: Common, command: Command) => {
+        const answer = await client(command).call<{ preAuthKey: KeyShape }>('POST', '/preauthkey/expire', { id })
+        output.print(options.json ? json(answer.preAuthKey) : `Key ${answer.preAuthKey.id} is no longer valid.`)
       }),
   )
   return keys
@@ -148,14 +155,14 @@ export function keyCommands(output: Output): Command {
 export function nodeCommands(output: Output): Command {
   const nodes = new Command('nodes').description('the computers in the network')
   const say = (options: Common, answer: { node: NodeShape }, text: (node: NodeShape) => string) =>
-    output.print(options.json ? json(answer) : text(answer.node))
+    output.print(options.json ? json(answer.node) : text(answer.node))
   nodes.addCommand(
     verb('list', 'show all nodes', 'nodes list', 'nodes list --user alice --json')
       .option('-u, --user <name>', 'only those of this user')
-      .action(async (options: Common & { user?: string }) => {
+      .action(async (options: Common & { user?: string }, command: Command) => {
         const query = options.user === undefined ? '' : `?user=${path(options.user)}`
-        const answer = await client(options).call<{ nodes: NodeShape[] }>('GET', `/node${query}`)
-        output.print(options.json ? json(answer) : nodeTable(answer.nodes))
+        const answer = await client(command).call<{ nodes: NodeShape[] }>('GET', `/node${query}`)
+        output.print(options.json ? json(answer.nodes) : nodeTable(answer.nodes))
       }),
   )
   nodes.addCommand(
@@ -166,8 +173,8 @@ export function nodeCommands(output: Output): Command {
     )
       .requiredOption('-i, --id <id>', 'the id at the end of the login link, or the whole link')
       .requiredOption('-u, --user <name>', 'who will own it (name or id)')
-      .action(async (options: Common & { id: string; user: string }) => {
-        const answer = await client(options).call<{ node: NodeShape }>('POST', '/auth/register', {
+      .action(async (options: Common & { id: string; user: string }, command: Command) => {
+        const answer = await client(command).call<{ node: NodeShape }>('POST', '/auth/register', {
           authId: options.id,
           user: options.user,
         })
@@ -185,9 +192,9 @@ export function nodeCommands(output: Output): Command {
       .argument('<node>', 'name or id')
       .option('--at <when>', 'a time, or a length of time such as 30d')
       .option('--never', 'the login lasts for ever')
-      .action(async (name: string, options: Common & { at?: string; never?: true }) => {
+      .action(async (name: string, options: Common & { at?: string; never?: true }, command: Command) => {
         const body = { expiry: options.at, disableExpiry: options.never ?? false }
-        const answer = await client(options).call<{ node: NodeShape }>('POST', `/node/${path(name)}/expire`, body)
+        const answer = await client(command).call<{ node: NodeShape }>('POST', `/node/${path(name)}/expire`, body)
         say(options, answer, (node) =>
           node.expiry === null
             ? `${node.givenName} never has to sign in again.`
@@ -198,8 +205,8 @@ export function nodeCommands(output: Output): Command {
   nodes.addCommand(
     verb('delete', 'remove a computer from the network', 'nodes delete laptop')
       .argument('<node>', 'name or id')
-      .action(async (name: string, options: Common) => {
-        const answer = await client(options).call<{ node: NodeShape }>('DELETE', `/node/${path(name)}`)
+      .action(async (name: string, options: Common, command: Command) => {
+        const answer = await client(command).call<{ node: NodeShape }>('DELETE', `/node/${path(name)}`)
         say(options, answer, (node) => `${node.givenName} is no longer in the network.`)
       }),
   )
@@ -207,8 +214,8 @@ export function nodeCommands(output: Output): Command {
     verb('rename', 'give a computer another name in the network', 'nodes rename laptop-1 desk')
       .argument('<node>', 'name or id')
       .argument('<name>', 'the new name')
-      .action(async (name: string, newName: string, options: Common) => {
-        const answer = await client(options).call<{ node: NodeShape }>(
+      .action(async (name: string, newName: string, options: Common, command: Command) => {
+        const answer = await client(command).call<{ node: NodeShape }>(
           'POST',
           `/node/${path(name)}/rename/${path(newName)}`,
         )
@@ -237,8 +244,8 @@ export function healthCommand(output: Output): Command {
     'ask the server how it is; exit status 1 when it does not answer',
     'health',
     'health --json',
-  ).action(async (options: Common) => {
-    const answer = await client(options).call<{ [name: string]: unknown }>('GET', '/health')
+  ).action(async (options: Common, command: Command) => {
+    const answer = await client(command).call<{ [name: string]: unknown }>('GET', '/health')
     output.print(
       options.json
         ? json(answer)

@@ -102,6 +102,7 @@ export function sendText(
 ): void {
   response.writeHead(status, {
     'Content-Type': 'text/plain; charset=utf-8',
+    'Content-Length': String(Buffer.byteLength(text)),
     'X-Content-Type-Options': 'nosniff',
     ...headers,
   })
