@@ -96,7 +96,7 @@ describe('what the filter must not be fooled by', () => {
   }
   const protocolOf = (result: ReturnType<typeof parsePacket>) => (result.ok ? result.value.protocol : result.reason)
 
-  test('[TF-3.1] lengths: cut at every byte, padding trimmed', () => {
+  test('[FLT-2.2] lengths: cut at every byte, padding trimmed', () => {
     for (let i = 0; i < syn.length; i++) expect(parsePacket(syn.subarray(0, i)).ok).toBe(false)
     const padded = new Uint8Array(48)
     padded.set(syn)
@@ -108,7 +108,7 @@ describe('what the filter must not be fooled by', () => {
     expect(protocolOf(v4((b) => (b[3] = 19)))).toBe('ip-header')
     expect(protocolOf(v4((b) => (b[0] = 0x55)))).toBe('ip-version')
   })
-  test('[TF-3.2] a transport header that is not whole is unknown', () => {
+  test('[FLT-2.2] a transport header that is not whole is unknown', () => {
     for (const [protocol, bytes] of Object.entries({ 1: 4, 2: 8, 6: 20, 17: 8, 99: 7, 132: 12 })) {
       const p = Number(protocol)
       expect(parsed(encodeIpPacket(a4, b4, p, new Uint8Array(bytes))).protocol).toBe(p)
@@ -118,7 +118,7 @@ describe('what the filter must not be fooled by', () => {
     expect(parsed(encodeIpPacket(a4, b4, 47, new Uint8Array(0))).protocol).toBe(47)
     expect(parsed(encodeIpPacket(a4, b4, 255, new Uint8Array(20))).protocol).toBe(UNKNOWN_PROTOCOL)
   })
-  test('[TF-3.3] IPv4 fragments: first as whole, later ones only past 80 bytes', () => {
+  test('[FLT-2.5] IPv4 fragments: first as whole, later ones only past 80 bytes', () => {
     const first = v4((b) => (b[6] = 0x20))
     expect(first.ok && summary(first.value)).toMatchObject({ protocol: 6, fragment: 'first', to: '100.64.0.2 22' })
     const overlapping = v4((b) => (b[7] = 9))
@@ -132,7 +132,7 @@ describe('what the filter must not be fooled by', () => {
     const tsmp = encodeTsmpPacket(a4, b4, { kind: 'ping', data: new Uint8Array(8) })
     expect(protocolOf(v4((b) => (b[6] = 0x20), tsmp))).toBe(UNKNOWN_PROTOCOL)
   })
-  test('[TF-3.4] IPv6: fragment header understood, hop-by-hop unknown, other extensions by their number', () => {
+  test('[FLT-2.2] IPv6: fragment header understood, hop-by-hop unknown, other extensions by their number', () => {
     const segment = syn.subarray(20)
     const withFragment = (word: number) => {
       const header = fromHex('0600 0000 00000001')
@@ -150,7 +150,7 @@ describe('what the filter must not be fooled by', () => {
     expect(parsed(encodeIpPacket(a6, b6, 0, new Uint8Array(40))).protocol).toBe(UNKNOWN_PROTOCOL)
     expect(parsed(encodeIpPacket(a6, b6, 43, new Uint8Array(40))).protocol).toBe(43)
   })
-  test('[TF-3.5] ICMP types need eight bytes', () => {
+  test('ICMP types need eight bytes', () => {
     expect(parsed(encodeIpPacket(a4, b4, 1, fromHex('08000000000000'))).icmp).toBeUndefined()
     expect(parsed(encodeIpPacket(a4, b4, 58, new Uint8Array(8))).icmp).toBeUndefined()
   })
@@ -179,7 +179,7 @@ describe('what the filter must not be fooled by', () => {
 })
 
 describe('TSMP', () => {
-  test('[TF-6.1] known ping and pong', () => {
+  test('known ping and pong', () => {
     const data = fromHex('0102030405060708')
     const ping = encodeTsmpPacket(a4, b4, { kind: 'ping', data })
     expect(toHex(ping)).toBe('4500001d000000004063b1fb644000016440000270' + '0102030405060708')
@@ -194,7 +194,7 @@ describe('TSMP', () => {
       '600fffff',
     ])
   })
-  test('[TF-6.2] known reject', () => {
+  test('known reject', () => {
     const reject = {
       kind: 'rejected',
       protocol: 6,
@@ -206,7 +206,7 @@ describe('TSMP', () => {
     expect(toHex(encodeTsmpPacket(b4, a4, reject))).toBe('4500001b000000004063b1fd6440000264400001' + '210641c3500016')
     expect(decodeTsmp(encodeTsmp({ ...reject, maybeBroken: true }))).toMatchObject({ value: { maybeBroken: true } })
   })
-  test('[TF-6.3] disco key advertisement, unknown types, tails and cuts', () => {
+  test('disco key advertisement, unknown types, tails and cuts', () => {
     const discoKey = new Uint8Array(32).fill(7)
     expect(decodeTsmp(encodeTsmp({ kind: 'discoKey', discoKey }))).toEqual({
       ok: true,

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
+import type { ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { nodeCrypto } from '../../../src-protocol/crypto/node-crypto.ts'
 import { machineKeyText, Secret } from '../../../src-protocol/wire/keys.ts'
@@ -134,7 +134,7 @@ describe('connecting', () => {
   })
 })
 
-function reply(stream: Duplex & { respond(headers: object): void }): void {
+function reply(stream: ServerHttp2Stream): void {
   stream.respond({ ':status': 200 })
   stream.end('ok')
 }
