@@ -16,7 +16,6 @@ import type { Int64, IpPort, PrefixText } from '../../src-contract/ids.ts'
 import { bad, type Decoded, ok } from '../wire/decoded.ts'
 import { ipPort, ipText, parseIpPort, parsePrefix } from '../wire/ip.ts'
 import { isJsonObject, type JsonObject } from '../wire/json.ts'
-import { parseDiscoKey, parseNodeKey } from '../wire/keys.ts'
 
 export function parseMapResponse(json: unknown): Decoded<MapResponse> {
   if (!isJsonObject(json)) return bad('map-json')
@@ -70,6 +69,13 @@ function id(value: unknown): Int64 | undefined {
   return typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value)) ? value : undefined
 }
 
+const KEY_FORMS = { nodekey: /^nodekey:[0-9a-f]{64}$/i, discokey: /^discokey:[0-9a-f]{64}$/i }
+
+/** In lower case, as `wire/keys.ts` writes them: keys are compared as text. */
+function keyText(kind: keyof typeof KEY_FORMS, value: unknown): string | undefined {
+  return typeof value === 'string' && KEY_FORMS[kind].test(value) ? value.toLowerCase() : undefined
+}
+
 /** Elements that do not parse are left out; what is no list is absent. */
 function listOf<T>(parse: (value: unknown) => T | undefined): (value: unknown) => T[] | undefined {
   return (value) => {
@@ -98,10 +104,12 @@ function recordOf<T>(parse: (value: unknown) => T | undefined): (value: unknown)
 /** The node with canonical addresses, `AllowedIPs` and `HomeDERP` filled in from their older forms. */
 function parseNode(value: unknown): Node | undefined {
   if (!isJsonObject(value) || id(value.ID) === undefined) return undefined
-  if (typeof value.Key !== 'string' || !parseNodeKey(value.Key).ok) return undefined
+  const Key = keyText('nodekey', value.Key)
+  if (Key === undefined) return undefined
   const addresses = prefixes(value.Addresses) ?? []
   const node: JsonObject = {
     ...value,
+    Key,
     StableID: text(value.StableID) ?? '',
     Name: text(value.Name) ?? '',
     User: id(value.User) ?? 0,
@@ -110,12 +118,14 @@ function parseNode(value: unknown): Node | undefined {
   }
   const home = typeof value.HomeDERP === 'number' && value.HomeDERP > 0 ? value.HomeDERP : legacyHome(value.DERP)
   if (home !== undefined) node.HomeDERP = home
+  if (value.DiscoKey !== undefined) node.DiscoKey = keyText('discokey', value.DiscoKey)
   const endpoints = ipPorts(value.Endpoints)
   if (endpoints !== undefined) node.Endpoints = endpoints
   for (const [name, isRight] of NODE_MEMBERS) {
     const member = node[name]
     if (member !== undefined && member !== null && !isRight(member)) delete node[name]
   }
+  if (node.DiscoKey === undefined) delete node.DiscoKey
   return node as unknown as Node
 }
 
@@ -130,7 +140,6 @@ const NODE_MEMBERS: readonly (readonly [string, (value: unknown) => boolean])[] 
   ['Hostinfo', isJsonObject],
   ['HomeDERP', Number.isSafeInteger],
   ['Cap', Number.isSafeInteger],
-  ['DiscoKey', (value) => typeof value === 'string' && parseDiscoKey(value).ok],
   ['KeyExpiry', isText],
   ['LastSeen', isText],
   ['Created', isText],
@@ -149,7 +158,7 @@ function legacyHome(value: unknown): number | undefined {
 }
 
 /** The form that nearly every endpoint has already; the others go through the parser. */
-const CANONICAL_V4_ENDPOINT = /^(\d{1,2}|1\d\d)(\.(\d|[1-9]\d|1\d\d)){3}:([1-9]\d{0,3}|[1-5]\d{4})$/
+const CANONICAL_V4_ENDPOINT = /^(\d{1,2}|1\d\d)(\.(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])){3}:([1-9]\d{0,3}|[1-5]\d{4})$/
 
 function ipPorts(value: unknown): IpPort[] | undefined {
   return listOf((element) => {
@@ -160,9 +169,12 @@ function ipPorts(value: unknown): IpPort[] | undefined {
   })(value)
 }
 
+const CANONICAL_V4_HOST = /^(\d{1,2}|1\d\d)(\.(\d|[1-9]\d|1\d\d|2[0-4]\d|25[0-5])){3}\/32$/
+
 function prefixes(value: unknown): PrefixText[] | undefined {
   return listOf((element) => {
     if (typeof element !== 'string') return undefined
+    if (CANONICAL_V4_HOST.test(element) && !element.startsWith('0')) return element
     const parsed = parsePrefix(element)
     return parsed.ok ? `${ipText(parsed.value.ip)}/${parsed.value.bits}` : undefined
   })(value)
@@ -180,9 +192,9 @@ function parsePeerChange(value: unknown): PeerChange | undefined {
   if (typeof value.Cap === 'number' && value.Cap > 0) take('Cap', value.Cap)
   take('CapMap', object(value.CapMap))
   take('Endpoints', ipPorts(value.Endpoints))
-  if (typeof value.Key === 'string' && parseNodeKey(value.Key).ok) take('Key', value.Key)
+  take('Key', keyText('nodekey', value.Key))
   take('KeySignature', text(value.KeySignature))
-  if (typeof value.DiscoKey === 'string' && parseDiscoKey(value.DiscoKey).ok) take('DiscoKey', value.DiscoKey)
+  take('DiscoKey', keyText('discokey', value.DiscoKey))
   take('Online', boolean(value.Online))
   take('LastSeen', text(value.LastSeen))
   take('KeyExpiry', text(value.KeyExpiry))

@@ -313,6 +313,11 @@ describe('reading hostile JSON', () => {
       HomeDERP: 12,
     })
     for (const name of ['Tags', 'Online', 'DiscoKey']) expect(parsed[0]).not.toHaveProperty(name)
+    const shouting = node(2, { Key: key(0xab).replace('ab', 'AB'), DiscoKey: `discokey:${'AB'.repeat(32)}` })
+    expect(message({ Peers: [shouting] }).Peers![0]).toMatchObject({
+      Key: key(0xab),
+      DiscoKey: `discokey:${'ab'.repeat(32)}`,
+    })
     expect(message({ Peers: [node(2, { AllowedIPs: [] })] }).Peers![0]!.AllowedIPs).toEqual([])
   })
   test('[CTL-1.3] any JSON is read and folded without a throw', () => {

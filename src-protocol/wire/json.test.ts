@@ -17,6 +17,20 @@ describe('exact JSON', () => {
     })
     if (parsed.ok) expect(writeJson(parsed.value)).toBe(text.replace('1e300', '1e+300'))
   })
+  test('[CTL-1.2] wherever the integer stands', () => {
+    const big = 9223372036854775807n
+    for (const [text, value] of [
+      ['9223372036854775807', big],
+      ['-9223372036854775807', -big],
+      ['[1,9223372036854775807]', [1, big]],
+      ['{"a": 9223372036854775807 }', { a: big }],
+      ['{"a":\n9223372036854775807\n}', { a: big }],
+      ['{"a":[[9223372036854775807]]}', { a: [[big]] }],
+      ['"9223372036854775807"', '9223372036854775807'],
+    ] as const) {
+      expect(parseJson(text)).toEqual({ ok: true, value })
+    }
+  })
   test('[CTL-1.2] long fractions are ordinary numbers', () => {
     expect(parseJson('[0.1234567890123456]')).toEqual({ ok: true, value: [0.1234567890123456] })
   })

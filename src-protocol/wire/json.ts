@@ -11,8 +11,11 @@ interface ExactJson {
 }
 const exactJson = JSON as unknown as ExactJson
 
-/** 2^53 has 16 digits; text without such a run needs no second look, which keeps the common case at native speed. */
-const LONG_INTEGER = /\d{16}/
+/**
+ * 2^53 has 16 digits; text without such a token needs no second look, which keeps the common case at native speed. Long
+ * runs of digits inside keys do not count: they stand between quotes.
+ */
+const LONG_INTEGER = /(?:^|[:[,\s])-?\d{16,}(?:$|[\s,\]}])/
 const INTEGER = /^-?\d+$/
 
 export function parseJson(text: string): Decoded<unknown> {
