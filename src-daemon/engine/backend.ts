@@ -6,7 +6,7 @@ import type { DerpMap } from '../../src-contract/control/map.ts'
 import type { NodeKeyText } from '../../src-contract/ids.ts'
 import type { PingResult } from '../../src-contract/localapi/ping.ts'
 import type { PathReports } from '../../src-contract/localapi/pintail.ts'
-import type { LoginProfile, MaskedPrefs, Prefs } from '../../src-contract/localapi/prefs.ts'
+import { defaultPrefs, type LoginProfile, type MaskedPrefs, type Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { IpnStateName } from '../../src-contract/localapi/state.ts'
 import type { Status } from '../../src-contract/localapi/status.ts'
 import type { Netmap } from '../../src-protocol/machines/netmap.ts'
@@ -179,12 +179,11 @@ export class Backend {
   logout(): Promise<void> {
     return this.#core.serial(async () => {
       const core = this.#core
-      const { id, nodeKey, prefs } = core.profiles.current
+      const { nodeKey, prefs } = core.profiles.current
       if (nodeKey === undefined) return
       await this.#control.logout()
-      await core.saveOrRefuse(() => (id === '' ? core.profiles.switchToBlank() : core.profiles.delete(id)))
-      const blank = { ...core.profiles.current.prefs, ControlURL: prefs.ControlURL, LoggedOut: true }
-      await core.noteOrWarn(() => core.profiles.noteCurrent({ prefs: blank }))
+      const blank = { ...defaultPrefs(), ControlURL: prefs.ControlURL, LoggedOut: true }
+      await core.noteOrWarn(() => core.profiles.noteLogout(blank))
       await this.#restart('')
     })
   }

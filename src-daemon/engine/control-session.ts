@@ -26,6 +26,8 @@ export class ControlSession {
   /** Counts links, so that a late word of an old one is not taken for the new one's. */
   #age = 0
   #failingSinceMs: number | undefined
+  /** The link tries on and on; a person hears of one trouble once. */
+  #toldTrouble = ''
   /** A key is at work, or has been just now. */
   #keyGivenAtMs = Number.NEGATIVE_INFINITY
 
@@ -109,6 +111,7 @@ export class ControlSession {
     const age = ++this.#age
     const isCurrent = (): boolean => age === this.#age && !this.#core.isClosed
     this.#failingSinceMs = undefined
+    this.#toldTrouble = ''
     return this.#openControl({
       serverUrl: profile.prefs.ControlURL === '' ? DEFAULT_CONTROL_URL : profile.prefs.ControlURL,
       machineKey: profiles.machineKey,
@@ -228,6 +231,8 @@ export class ControlSession {
     this.#failingSinceMs ??= now
     const isPatient = problem.kind === 'unreachable' || problem.kind === 'other'
     if (isPatient && now - this.#failingSinceMs < UNREACHABLE_PATIENCE_MS) return
+    if (problem.text === this.#toldTrouble) return
+    this.#toldTrouble = problem.text
     core.bus.tell({ ErrMessage: problem.text })
   }
 

@@ -177,8 +177,9 @@ export class Core {
     }
   }
 
+  /** Also after an order that the disk refused: a save that succeeds is how we learn that it has room again. */
   async saveLate(): Promise<void> {
-    if (this.profiles.isUnsaved) await this.noteOrWarn(() => this.profiles.save())
+    if (this.profiles.isUnsaved || this.health.has('state-not-saved')) await this.noteOrWarn(() => this.profiles.save())
   }
 
   async close(): Promise<void> {

@@ -34,7 +34,7 @@ export const healthRows = {
   'control-unreachable': {
     severity: 'medium',
     title: 'Coordination server unreachable',
-    text: (detail) => `The coordination server cannot be reached (${detail}). Existing connections keep working.`,
+    text: (detail) => `The coordination server cannot be reached: ${detail}`,
   },
   'not-in-map-poll': {
     severity: 'medium',
@@ -96,6 +96,10 @@ export class Health {
       add(`text${i}`, { Severity: 'medium', Title: 'Coordination server', Text: text })
     }
     if (JSON.stringify([...this.#warnings]) !== before) this.onChange()
+  }
+
+  has(code: HealthCode): boolean {
+    return this.#warnings.has(code)
   }
 
   clear(code: HealthCode): void {

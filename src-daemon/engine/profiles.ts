@@ -3,7 +3,7 @@
  * server counts at once and is saved as soon as the disk allows. Callers change one thing at a time. Not what switching
  * means for the network (`backend.ts`).
  */
-import type { LoginProfile } from '../../src-contract/localapi/prefs.ts'
+import type { LoginProfile, Prefs } from '../../src-contract/localapi/prefs.ts'
 import { toHex } from '../../src-protocol/wire/bytes.ts'
 import type { Crypto } from '../../src-protocol/wire/crypto.ts'
 import { Secret } from '../../src-protocol/wire/keys.ts'
@@ -100,6 +100,15 @@ export class Profiles {
     const profile = { ...this.#state.draft, ...change, id }
     const profiles = new Map(this.#state.profiles).set(id, profile)
     this.#state = { ...this.#state, profiles, currentId: id, draft: newProfile() }
+    this.#isUnsaved = true
+    await this.save()
+  }
+
+  /** The current login is over: it is gone, and a blank one with these prefs takes its place. As {@link noteCurrent}. */
+  async noteLogout(prefs: Prefs): Promise<void> {
+    const profiles = new Map(this.#state.profiles)
+    profiles.delete(this.#state.currentId)
+    this.#state = { ...this.#state, profiles, currentId: '', draft: { ...newProfile(), prefs } }
     this.#isUnsaved = true
     await this.save()
   }

@@ -303,6 +303,14 @@ describe('[LA-5] states', () => {
     expect(daemon.control.options.nodeKey?.expose()).not.toEqual(control.options.nodeKey?.expose())
   })
 
+  test('logout counts although the disk is full', async () => {
+    await daemon.join()
+    daemon.store.failure = new Error('ENOSPC')
+    expect((await daemon.call('POST', 'logout')).status).toBe(204)
+    expect(await status()).toMatchObject({ BackendState: 'NeedsLogin' })
+    expect((await status()).Health?.join()).toContain('ENOSPC')
+  })
+
   test('an expired own key is NeedsLogin and says so', async () => {
     await daemon.join()
     daemon.control.send({ Node: testNode(1, { KeyExpiry: '2020-01-01T00:00:00Z' }) })

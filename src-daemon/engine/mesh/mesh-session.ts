@@ -12,7 +12,7 @@ import { WireGuardDevice } from '../../../src-protocol/machines/wireguard/device
 import type { WireGuardEffect } from '../../../src-protocol/machines/wireguard/effects.ts'
 import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
 import { looksLikeDisco } from '../../../src-protocol/wire/disco.ts'
-import { isZeroKey, parseDiscoKey, parseNodeKey, shortNodeKey } from '../../../src-protocol/wire/keys.ts'
+import { discoKeyText, isZeroKey, parseDiscoKey, parseNodeKey, shortNodeKey } from '../../../src-protocol/wire/keys.ts'
 import { isStun } from '../../../src-protocol/wire/stun.ts'
 import { messageType } from '../../../src-protocol/wire/wireguard.ts'
 import type { Log } from '../../io/log/log.ts'
@@ -162,13 +162,28 @@ export class MeshSession {
     if (known === undefined) {
       this.#device.addPeer(peer.id, key.value)
       this.#door.setDestination(peer.id, { relay: true })
-    } else if (known.node.DiscoKey !== node.DiscoKey) known.discoKey = undefined
+    } else if (known.node.DiscoKey !== node.DiscoKey) this.#noteRestart(known, node)
     if (known === undefined || known.node !== node) {
       peer.node = node
       const allowedIps = this.#owners.claim(peer.nodeId, claimedAddresses(node)).map(hostPrefix)
       this.#door.setPeer({ peer: peer.id, allowedIps, jailed: node.IsJailed === true })
       this.#setPath(peer)
     }
+  }
+
+  /**
+   * A new disco key means a new process over there, which has none of our session keys: forget ours, so that the next
+   * packet shakes hands at once instead of after fifteen seconds of silence. Unless it told us inside the tunnel: then
+   * the session is the new process's already.
+   */
+  #noteRestart(peer: MeshPeer, node: Node): void {
+    const learnt = peer.discoKey
+    peer.discoKey = undefined
+    const wasKnown = peer.node.DiscoKey !== undefined && !isZeroKey(peer.node.DiscoKey)
+    const isKnown = node.DiscoKey !== undefined && !isZeroKey(node.DiscoKey)
+    if (!wasKnown || !isKnown || (learnt !== undefined && discoKeyText(learnt) === node.DiscoKey)) return
+    this.#perform(this.#device.removePeer(peer.id, this.#o.now()))
+    this.#device.addPeer(peer.id, peer.key)
   }
 
   #setPath(peer: MeshPeer): void {
