@@ -1,0 +1,37 @@
+/** Times of path selection. The first group is the field's (disco.md §6): other numbers there would annoy stock peers. */
+import type { Ms } from '../../../src-contract/ids.ts'
+
+export const HEARTBEAT_MS: Ms = 3_000
+/** Since the last packet of ours; afterwards peers must be left to sleep. */
+export const SESSION_ACTIVE_MS: Ms = 45_000
+/** How long a pong vouches for a path. */
+export const TRUST_MS: Ms = 6_500
+export const PING_TIMEOUT_MS: Ms = 5_000
+/** Between discovery pings to one candidate. */
+export const DISCOVERY_INTERVAL_MS: Ms = 5_000
+/** At or below this, no better path is looked for. */
+export const GOOD_ENOUGH_MS: Ms = 5
+export const UPGRADE_INTERVAL_MS: Ms = 60_000
+/** An older list of own endpoints is renewed before it is trusted. */
+export const ENDPOINTS_FRESH_MS: Ms = 27_000
+/** A candidate that only a ping brought, silent for this long, is forgotten. */
+export const PING_LEARNED_MS: Ms = 45_000
+export const MAX_CANDIDATES = 100
+
+/** --- Our own choices --- */
+
+/**
+ * A round's pings are repeated this long after its start. The first ones may be eaten: between two filtering NATs both
+ * sides must have sent before either lets the other in. Stock waits five seconds for its next round.
+ */
+export const PUNCH_AGAIN_MS: readonly Ms[] = [100, 300, 700, 1_500]
+/** We send and hear nothing over the direct path for this long: ask now instead of at the next heartbeat. */
+export const SILENCE_MS: Ms = 1_000
+/** A pong later than this (or four times the usual latency) counts as missing. */
+export const PONG_PATIENCE_MS: Ms = 500
+/** So many missing pongs in a row end the trust; packets then go over the relay as well. */
+export const MISSING_PONGS = 2
+/** A peer's ping from an unknown address is answered by one of ours, at most this often. */
+export const PING_BACK_INTERVAL_MS: Ms = 500
+/** How many transitions the "why relayed?" screen can look back on. */
+export const HISTORY_LENGTH = 64
