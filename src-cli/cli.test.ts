@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Node } from '../src-contract/control/map.ts'
 import { defaultPrefs, type Prefs } from '../src-contract/localapi/prefs.ts'
 import { runCli } from './cli.ts'
+import { localTime } from './commands/netcheck-text.ts'
 import { blankPeer, FakeDaemon, runningStatus } from './fake-daemon.lab.ts'
 import type { Terminal } from './verb.ts'
 import { pintail } from './verbs.ts'
@@ -616,7 +617,7 @@ describe('[CLI-6] netcheck and debug', () => {
     daemon.answers.set('POST pintail/netcheck', () => [200, report])
     expect((await pintailCli('netcheck --verbose')).out).toBe(`
 Report:
-	* Time: 2026-01-02T03:04:05.123456789Z
+	* Time: ${localTime(report.Now)}
 	* UDP: true
 	* IPv4: yes, 203.0.113.5:41641
 	* IPv6: no, but OS has support
@@ -635,6 +636,14 @@ Report:
     expect((await pintailCli('netcheck --format=x')).err).toBe('unknown output format "x"\n')
     daemon.answers.set('POST pintail/netcheck', () => [200, { ...report, RegionLatency: {} }])
     expect((await pintailCli('netcheck')).out).toContain('* Nearest DERP: unknown (no response to latency probes)\n')
+  })
+
+  test('times in any zone', () => {
+    expect(localTime(report.Now, 0)).toBe('2026-01-02 03:04:05.123456789Z')
+    expect(localTime('2026-01-02T03:04:05.100Z', 330)).toBe('2026-01-02 08:34:05.1+05:30')
+    expect(localTime('2026-01-02T03:04:05Z', -300)).toBe('2026-01-01 22:04:05-05:00')
+    expect(localTime('2026-01-02T03:04:05+02:00', 60)).toBe('2026-01-02 02:04:05+01:00')
+    expect(localTime('garbage')).toBe('garbage')
   })
 
   test('a stock daemon does not measure', async () => {

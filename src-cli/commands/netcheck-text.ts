@@ -5,7 +5,7 @@ import { durationText, roundDuration } from '../text/duration.ts'
 
 export function netcheckText(report: NetcheckReport, map: DerpMap, { verbose }: { verbose: boolean }): string {
   const lines = [
-    `Time: ${report.Now}`,
+    `Time: ${localTime(report.Now)}`,
     `UDP: ${report.UDP}`,
     `IPv4: ${report.GlobalV4 === '' ? '(no addr found)' : `yes, ${report.GlobalV4}`}`,
     `IPv6: ${ipv6Text(report)}`,
@@ -15,6 +15,22 @@ export function netcheckText(report: NetcheckReport, map: DerpMap, { verbose }: 
   if (report.CaptivePortal !== null) lines.push(`CaptivePortal: ${report.CaptivePortal}`)
   const head = lines.map((line) => `\t* ${line}\n`).join('')
   return `\nReport:\n${head}${derpText(report, map, verbose)}`
+}
+
+/** `2026-01-02 03:04:05.123Z` in this machine's zone. */
+export function localTime(now: string, zoneMinutes = -new Date(now).getTimezoneOffset()): string {
+  const at = Date.parse(now)
+  if (Number.isNaN(at)) return now
+  const shifted = new Date(at + zoneMinutes * 60_000).toISOString()
+  const fraction = /\.(\d+)/.exec(now)?.[1]?.replace(/0+$/, '') ?? ''
+  const seconds = `${shifted.slice(0, 10)} ${shifted.slice(11, 19)}${fraction === '' ? '' : `.${fraction}`}`
+  if (zoneMinutes === 0) return `${seconds}Z`
+  const [hours, minutes] = [Math.floor(Math.abs(zoneMinutes) / 60), Math.abs(zoneMinutes) % 60]
+  return `${seconds}${zoneMinutes < 0 ? '-' : '+'}${twoDigits(hours)}:${twoDigits(minutes)}`
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, '0')
 }
 
 function ipv6Text(report: NetcheckReport): string {
