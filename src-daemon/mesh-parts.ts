@@ -1,70 +1,16 @@
-/** Stand-ins until the path machine, the relays and the netcheck land: the first endpoint of a peer, no relay. */
+/** Stand-ins until the relays and the netcheck land: no relay, nothing measured. */
 import type { NetcheckReport } from '../src-contract/localapi/netcheck.ts'
-import type { PathReport } from '../src-contract/localapi/pintail.ts'
-import type { OpenNetcheck, OpenRelays, PathEffect, PathMachine } from './engine/mesh/needs.ts'
+import { Paths } from '../src-protocol/machines/paths/paths.ts'
+import type { Crypto } from '../src-protocol/wire/crypto.ts'
+import type { OpenNetcheck, OpenRelays, PathMachine } from './engine/mesh/needs.ts'
 
-const none = {
-  kind: 'idle',
-  endpoint: '',
-  derpRegion: 0,
-  derpRegionCode: '',
-  latencyMs: 0,
-  candidates: [],
-  history: [],
-} as unknown as PathReport
-class StubPaths implements PathMachine {
-  setHome() {}
-  setPeer(peer: number, facts: Parameters<PathMachine['setPeer']>[1]): PathEffect[] {
-    const udp = facts.endpoints[0]
-    return udp === undefined
-      ? []
-      : [{ kind: 'setDestination', peer, destination: { udp, relay: false }, relayRegion: facts.derpRegion }]
-  }
-  removePeer() {
-    return []
-  }
-  handleDatagram() {
-    return []
-  }
-  handleExternalSend() {
-    return []
-  }
-  handleReceived() {
-    return []
-  }
-  handleRelayGone() {
-    return []
-  }
-  handleSendFailed() {
-    return []
-  }
-  handleOwnEndpoints() {
-    return []
-  }
-  handleNetworkChange() {
-    return []
-  }
-  ping() {
-    return { id: 1, effects: [] }
-  }
-  wake() {
-    return []
-  }
-  nextWake() {
-    return undefined
-  }
-  report() {
-    return none
-  }
-}
-
-export function meshParts(_o: unknown): {
-  openPaths: () => PathMachine
+export function meshParts({ crypto, wallMs }: { readonly crypto: Crypto; readonly wallMs: () => number; readonly [other: string]: unknown }): {
+  openPaths: (keys: { readonly discoPrivate: Uint8Array; readonly nodePublic: Uint8Array }) => PathMachine
   openRelays: OpenRelays
   openNetcheck: OpenNetcheck
 } {
   return {
-    openPaths: () => new StubPaths(),
+    openPaths: (keys) => new Paths({ crypto, ...keys, wallClockMs: wallMs }),
     openRelays: () => ({ setMap() {}, setHome() {}, send() {}, networkChanged() {}, liveCount: 1, close() {} }),
     openNetcheck: () => ({
       run: async () =>
