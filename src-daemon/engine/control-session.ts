@@ -18,6 +18,8 @@ export const DEFAULT_CONTROL_URL = 'https://controlplane.tailscale.com'
 /** A server that is just starting gets this long before a person who waits is told. */
 const UNREACHABLE_PATIENCE_MS = 8_000
 const KEY_AT_WORK_MS = 10_000
+/** Streams end and begin again all the time; nobody needs to hear of that. */
+const OUT_OF_TOUCH_MS = 15_000
 
 export class ControlSession {
   readonly #core: Core
@@ -28,6 +30,8 @@ export class ControlSession {
   #failingSinceMs: number | undefined
   /** The link tries on and on; a person hears of one trouble once. */
   #toldTrouble = ''
+  #lastTrouble = ''
+  #outOfTouchTimer: NodeJS.Timeout | undefined
   /** A key is at work, or has been just now. */
   #keyGivenAtMs = Number.NEGATIVE_INFINITY
 
@@ -91,8 +95,7 @@ export class ControlSession {
     this.#keyGivenAtMs = Number.NEGATIVE_INFINITY
     this.#link?.close()
     this.#link = undefined
-    this.#core.health.clear('control-unreachable')
-    this.#core.health.clear('not-in-map-poll')
+    this.#isReachable()
   }
 
   /** No server hears of a key that is not on disk. */
@@ -225,8 +228,12 @@ export class ControlSession {
       core.evaluate()
       return
     }
+    this.#lastTrouble = problem.text
+    if (core.netmap !== undefined) {
+      this.#isOutOfTouch()
+      return
+    }
     core.health.set('control-unreachable', problem.text)
-    if (core.netmap !== undefined) return
     const now = core.o.wallMs()
     this.#failingSinceMs ??= now
     const isPatient = problem.kind === 'unreachable' || problem.kind === 'other'
@@ -238,12 +245,20 @@ export class ControlSession {
 
   #onMapPoll(inPoll: boolean): void {
     if (inPoll) this.#isReachable()
-    else if (this.#core.netmap !== undefined) this.#core.health.set('not-in-map-poll')
+    else this.#isOutOfTouch()
+  }
+
+  #isOutOfTouch(): void {
+    this.#outOfTouchTimer ??= setTimeout(() => {
+      this.#core.health.set('control-unreachable', this.#lastTrouble || 'it ended the connection')
+    }, OUT_OF_TOUCH_MS).unref()
   }
 
   #isReachable(): void {
     this.#failingSinceMs = undefined
+    this.#lastTrouble = ''
+    clearTimeout(this.#outOfTouchTimer)
+    this.#outOfTouchTimer = undefined
     this.#core.health.clear('control-unreachable')
-    this.#core.health.clear('not-in-map-poll')
   }
 }

@@ -25,6 +25,7 @@ import { isConfigured, nextState } from './state-machine.ts'
 
 const ENGINE_POLL_MS = 2_000
 const SAVE_RETRY_MS = 10_000
+const NO_RELAY_PATIENCE_MS = 10_000
 /** Timers beyond 24 days fire at once; a key may live for months. */
 const MAX_EXPIRY_WAIT_MS = 3_600_000
 
@@ -63,6 +64,7 @@ export class Core {
   #commands: Promise<unknown> = Promise.resolve()
   #engineTimer: NodeJS.Timeout | undefined
   #expiryTimer: NodeJS.Timeout | undefined
+  #relayTimer: NodeJS.Timeout | undefined
   readonly #saveTimer: NodeJS.Timeout
 
   constructor(options: CoreOptions) {
@@ -77,7 +79,10 @@ export class Core {
     this.#saveTimer.unref()
     options.plane.events = {
       onSelf: () => this.onSelf(),
-      onLinks: () => this.evaluate(),
+      onLinks: () => {
+        this.evaluate()
+        this.#watchRelays()
+      },
       onRouter: (result) => this.#onRouter(result),
       onPeerSession: (peer, session) => this.#tellPeerSession(peer, session),
     }
@@ -187,6 +192,7 @@ export class Core {
     clearInterval(this.#saveTimer)
     clearInterval(this.#engineTimer)
     clearTimeout(this.#expiryTimer)
+    clearTimeout(this.#relayTimer)
     this.plane.deconfigure()
     await this.saveLate()
   }
@@ -194,7 +200,6 @@ export class Core {
   #stateFacts(): Parameters<typeof nextState>[0] {
     const { prefs, nodeKey } = this.profiles.current
     const { netmap } = this
-    const hasRelays = Object.keys(netmap?.derpMap?.Regions ?? {}).length > 0
     return {
       current: this.#state,
       storeBroken: false,
@@ -210,7 +215,7 @@ export class Core {
               keyExpired: isSelfExpired(netmap, this.o.wallMs()),
               machineAuthorized: netmap.self.MachineAuthorized !== false,
             },
-      engineReady: this.#routerReady && (this.plane.liveLinks > 0 || !hasRelays),
+      engineReady: this.#routerReady && (this.plane.liveLinks > 0 || !this.#hasRelays),
     }
   }
 
@@ -228,6 +233,7 @@ export class Core {
     const isExpired = next === 'NeedsLogin' && this.netmap !== undefined && isSelfExpired(this.netmap, this.o.wallMs())
     if (isExpired) this.health.set('key-expired')
     else this.health.clear('key-expired')
+    this.#watchRelays()
     this.bus.tell({ State: ipnStateNumber(next) })
   }
 
@@ -243,6 +249,22 @@ export class Core {
       this.bus.tell({ ErrMessage: `cannot set addresses and routes: ${result.message}` })
     } else this.health.clear('router-failed')
     this.evaluate()
+  }
+
+  /** Home relays come and go when networks change; only a longer absence is worth a row. */
+  #watchRelays(): void {
+    const isMissing = isConfigured(this.#state) && this.#hasRelays && this.plane.liveRelays === 0
+    if (!isMissing || this.#closed) {
+      clearTimeout(this.#relayTimer)
+      this.#relayTimer = undefined
+      this.health.clear('no-relay')
+      return
+    }
+    this.#relayTimer ??= setTimeout(() => this.health.set('no-relay'), NO_RELAY_PATIENCE_MS).unref()
+  }
+
+  get #hasRelays(): boolean {
+    return Object.keys(this.netmap?.derpMap?.Regions ?? {}).length > 0
   }
 
   #armExpiry(): void {

@@ -36,11 +36,6 @@ export const healthRows = {
     title: 'Coordination server unreachable',
     text: (detail) => `The coordination server cannot be reached: ${detail}`,
   },
-  'not-in-map-poll': {
-    severity: 'medium',
-    title: 'Out of sync',
-    text: () => 'Not connected to the coordination server; news about other machines will be late.',
-  },
   'no-relay': {
     severity: 'medium',
     title: 'No relay connection',
