@@ -3,7 +3,8 @@ import { defineConfig } from '@playwright/test'
 
 export default defineConfig({
   testDir: 'e2e',
-  testMatch: '**/*.e2e.ts',
+  // PINTAIL_PICTURES=1 makes docs/images instead of testing.
+  testMatch: process.env.PINTAIL_PICTURES ? '**/*.pictures.ts' : '**/*.e2e.ts',
   workers: 1,
   fullyParallel: false,
   timeout: 40_000,

@@ -58,6 +58,7 @@ export async function launch(options: LaunchOptions): Promise<ElectronApplicatio
     writeFileSync(join(userDataDir, 'settings.json'), JSON.stringify(options.settings))
   const app = await electron.launch({
     executablePath: electronExecutable(),
+    colorScheme: null, // the app's own theme decides
     args: launchArguments(options, userDataDir),
     env: { ...(process.env as Record<string, string>), ...options.env },
   })

@@ -96,7 +96,7 @@ test('a user without rights is told so', async ({ world }) => {
 test('a daemon that talks nonsense is reported, not believed', async ({ world }) => {
   const { createServer } = await import('node:net')
   const server = createServer((socket) => {
-    socket.on('error', () => undefined)
+    socket.on('error', () => undefined).resume()
     socket.end('HELLO I AM NOT HTTP\r\n\r\n')
   })
   await new Promise<void>((resolve) => server.listen(world.socketPath, resolve))

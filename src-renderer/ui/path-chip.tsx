@@ -24,14 +24,13 @@ export function PathGlyph({ kind }: { kind: DevicePathKind }) {
   )
 }
 
-export function PathChip({ path, isGreyed = false }: { path: DevicePath; isGreyed?: boolean }) {
+export function PathChip({ path }: { path: DevicePath }) {
   const { path: word, latency } = useText()
-  const kind = isGreyed && path.kind !== 'offline' ? 'idle' : path.kind
   return (
-    <span className={`path-chip ${kind}`}>
-      <PathGlyph kind={kind} />
-      <span className="word">{word({ ...path, kind })}</span>
-      {path.latencyMs !== null && kind === path.kind && <span className="latency">{latency(path.latencyMs)}</span>}
+    <span className={`path-chip ${path.kind}`}>
+      <PathGlyph kind={path.kind} />
+      <span className="word">{word(path)}</span>
+      {path.latencyMs !== null && <span className="latency">{latency(path.latencyMs)}</span>}
     </span>
   )
 }

@@ -45,17 +45,19 @@ export function DeviceDetails({
           <Icon name="close" />
         </Button>
       </header>
-      <section>
-        <h2>{t('details.pathNow')}</h2>
-        <p className="path-now">
-          <PathChip path={device.path} isGreyed={isGreyed} />
-          {device.path.endpoint !== '' && !isGreyed && (
-            <span className="mono hint selectable">{t('details.through', { endpoint: device.path.endpoint })}</span>
-          )}
-        </p>
-        {!isGreyed && <p className="hint">{t(`path.${device.path.kind}Help`)}</p>}
-        <PingPanel id={device.id} canPing={device.online && !isGreyed} />
-      </section>
+      {!isGreyed && (
+        <section>
+          <h2>{t('details.pathNow')}</h2>
+          <p className="path-now">
+            <PathChip path={device.path} />
+            {device.path.endpoint !== '' && (
+              <span className="mono hint selectable">{t('details.through', { endpoint: device.path.endpoint })}</span>
+            )}
+          </p>
+          <p className="hint">{t(`path.${device.path.kind}Help`)}</p>
+          {device.online && <PingPanel id={device.id} />}
+        </section>
+      )}
       <section>
         <h2>{t('details.addresses')}</h2>
         <Facts>

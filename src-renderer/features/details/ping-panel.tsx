@@ -5,14 +5,14 @@ import { Icon } from '../../ui/icons.tsx'
 import { PathGlyph } from '../../ui/path-chip.tsx'
 import { type PingEntry, usePing, usePings } from './ping.ts'
 
-export function PingPanel({ id, canPing }: { id: string; canPing: boolean }) {
+export function PingPanel({ id }: { id: string }) {
   const { t } = useText()
   const { entries, isRunning } = usePings(id)
   const ping = usePing()
   const last = entries.at(-1)
   return (
     <div className="ping-panel">
-      <Button className="button" isDisabled={isRunning || !canPing} onPress={() => ping.start(id)}>
+      <Button className="button" isDisabled={isRunning} onPress={() => ping.start(id)}>
         <Icon name="pulse" />
         {isRunning ? t('ping.running') : entries.length > 0 ? t('ping.again') : t('ping.action')}
       </Button>
@@ -33,7 +33,7 @@ function PingLine({ entry }: { entry: PingEntry }) {
   }
   const { kind } = answer.via
   return (
-    <p className="ping-answer">
+    <p className={`ping-answer ${kind}`}>
       {kind !== 'here' && kind !== 'unknown' && <PathGlyph kind={kind} />}
       <strong>{latency(answer.latencyMs)}</strong>
       <span className="muted">{path(answer.via)}</span>

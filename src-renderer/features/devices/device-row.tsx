@@ -61,7 +61,8 @@ function Row({ device, index, top, isSelected, isTabStop, isGreyed, onSelect }: 
         )}
       </Cell>
       <Cell column={3} className="path">
-        <PathChip path={device.path} isGreyed={isGreyed} />
+        {/* While off nobody knows; no path is better than yesterday's. */}
+        {!isGreyed && <PathChip path={device.path} />}
         {!device.online && device.lastSeen !== null && <span className="hint">{ago(device.lastSeen)}</span>}
       </Cell>
     </div>

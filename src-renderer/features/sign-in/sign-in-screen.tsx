@@ -6,7 +6,8 @@ import { useApp } from '../../daemon/mirror.ts'
 import { useText } from '../../text/i18n.ts'
 import { Icon, Mark } from '../../ui/icons.tsx'
 import { ErrorMessage, ProblemMessage } from '../../ui/message.tsx'
-import { parseServerUrl, ServerField } from './server-field.tsx'
+import { ServerField } from './server-field.tsx'
+import { parseServerUrl } from './server-url.ts'
 import { WaitingForBrowser } from './waiting-for-browser.tsx'
 
 export function SignInScreen() {

@@ -1,0 +1,97 @@
+/** `PINTAIL_PICTURES=1 npm run e2e`: makes docs/images from the fake household. Not a test. */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Page } from '@playwright/test'
+import { projectRoot } from '../app.ts'
+import { test } from './world.ts'
+
+const folder = join(projectRoot, 'docs', 'images')
+mkdirSync(folder, { recursive: true })
+
+async function shoot(page: Page, name: string): Promise<void> {
+  await page.mouse.move(5, 400)
+  await page.waitForTimeout(500)
+  await page.screenshot({ path: join(folder, `${name}.png`), animations: 'disabled' })
+}
+
+async function openDetails(page: Page, name: string, pings: number): Promise<void> {
+  await page.getByRole('row').filter({ hasText: name }).click()
+  for (let at = 0; at < pings; at++) {
+    await page.locator('.ping-panel .button').click()
+    await page.waitForTimeout(150)
+  }
+}
+
+for (const theme of ['light', 'dark'])
+  test(`devices ${theme}`, async ({ world }) => {
+    const daemon = await world.daemon()
+    const { page } = await world.app({ settings: { theme } })
+    await page.getByText('0.8 ms').waitFor()
+    await shoot(page, `devices-${theme}`)
+    for (const [at, seconds] of [0.088, 0.071, 0.093, 0.076].entries()) {
+      daemon.pingAnswers.n5CNTRL = { ...daemon.pingAnswers.n5CNTRL, LatencySeconds: seconds }
+      if (at === 0) await openDetails(page, 'phone', 1)
+      else await page.locator('.ping-panel .button').click()
+      await page.waitForTimeout(150)
+    }
+    await shoot(page, `details-${theme}`)
+    await page.locator('.nav-item').nth(1).click()
+    await shoot(page, `this-device-${theme}`)
+    await page.locator('.nav-item').nth(2).click()
+    await shoot(page, `settings-${theme}`)
+  })
+
+test('devices in Chinese', async ({ world }) => {
+  await world.daemon()
+  const { page } = await world.app({ args: ['--lang=zh-TW'] })
+  await page.locator('.latency').first().waitFor()
+  await openDetails(page, 'nas', 2)
+  await shoot(page, 'devices-zh-tw')
+  await page.locator('.nav-item').nth(2).click()
+  await shoot(page, 'settings-zh-tw')
+})
+
+test('off, service away, attention', async ({ world }) => {
+  const daemon = await world.daemon()
+  const { page } = await world.app({ settings: { theme: 'light' } })
+  await page.getByText('0.8 ms').waitFor()
+  daemon.setHealth([
+    {
+      WarnableCode: 'no-derp',
+      Severity: 'high',
+      Title: 'No relay',
+      Text: 'The relay Frankfurt does not answer. Devices behind strict firewalls cannot be reached.',
+    },
+    { WarnableCode: 'update', Severity: 'low', Title: 'Update available', Text: '' },
+  ])
+  await shoot(page, 'attention-light')
+  daemon.setHealth([])
+  await page.locator('.connect .switch').click()
+  await shoot(page, 'off-light')
+  await daemon.stop()
+  await shoot(page, 'service-away-light')
+})
+
+test('sign in', async ({ world }) => {
+  await world.daemon({ state: 'NeedsLogin' })
+  const { app, page } = await world.app({ settings: { theme: 'dark' } })
+  await app.evaluate(({ shell }) => {
+    shell.openExternal = async () => undefined
+  })
+  await page.getByRole('button', { name: 'Continue in browser' }).waitFor()
+  await shoot(page, 'sign-in-dark')
+  await page.getByRole('button', { name: 'Continue in browser' }).click()
+  await page.locator('svg.qr').waitFor()
+  await shoot(page, 'sign-in-browser-dark')
+})
+
+test('narrow', async ({ world }) => {
+  await world.daemon()
+  const { app, page } = await world.app({ settings: { theme: 'light' } })
+  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.setSize(400, 720))
+  await page.locator('.path-chip.direct').first().waitFor()
+  await page.waitForTimeout(500)
+  await shoot(page, 'narrow-light')
+  await openDetails(page, 'nas', 1)
+  await shoot(page, 'narrow-details-light')
+})
