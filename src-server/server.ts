@@ -144,7 +144,10 @@ async function open(
     version,
     mayRelay,
   })
-  const parts: FrontPart[] = relay?.isShared ? [relay.part, controlPart] : [controlPart]
+  // Whoever reconnects within two minutes to a public address tries TLS only; there the channel proves itself, so the
+  // relay's certificate will do.
+  relay?.parts.push(controlPart)
+  const parts = relay?.isShared ? relay.parts : [controlPart]
   const front = await openFront({ listen: config.listen_addr, purpose: 'the control server (listen_addr)', tls, parts })
   closers.push(() => front.close())
 
@@ -209,14 +212,14 @@ async function openRelay(
     log: (event, detail) => log('debug', event, detail),
   })
   closers.push(() => server.close())
-  const part = new RelayPart(server)
+  const parts: FrontPart[] = [new RelayPart(server)]
   let port = wish.listen.port
   if (!isShared) {
     const front = await openFront({
       listen: wish.listen,
       purpose: 'the relay (derp.server.listen)',
       tls: certificate,
-      parts: [part],
+      parts,
     })
     closers.push(() => front.close())
     port = front.port
@@ -234,5 +237,5 @@ async function openRelay(
     stunPort: wish.stun_public_port ?? stun.port,
     certName: certificate.certName ?? (isSelfSigned(certificate) ? pinOf(certificate.cert) : undefined),
   }
-  return { own, port, server, part, isShared }
+  return { own, port, server, parts, isShared }
 }

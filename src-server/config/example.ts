@@ -6,6 +6,7 @@ export function exampleConfig(serverUrl: string): string {
 # Where clients reach this server. With https:// either give a certificate under "tls" or put a TLS terminator in front
 # that passes "POST /ts2021" upgrades. Plain http:// is meant for private addresses.
 server_url: ${serverUrl}
+# The relay's TLS port answers control connections too: stock clients that reconnect to a public address try port 443 only.
 # listen_addr: ":8080"                # all addresses; or e.g. 192.0.2.1:8080
 
 # tls:
@@ -55,8 +56,8 @@ server_url: ${serverUrl}
 #     hostname: relay.example.com       # default: the host of server_url
 #     ipv4: 203.0.113.5                 # default: looked up from hostname
 #     ipv6: 2001:db8::5
-#     listen: ":8443"                   # the same as listen_addr: one TLS port for both
-#     public_port: 8443                 # when a router forwards another port
+#     listen: ":443"                   # the same as listen_addr: one TLS port for both
+#     public_port: 443                  # when a router forwards another port
 #     cert_path: /etc/ssl/relay.crt     # without: self-made, and clients are told its fingerprint
 #     key_path: /etc/ssl/relay.key
 #     stun_listen: ":3478"              # UDP

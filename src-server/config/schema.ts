@@ -107,7 +107,7 @@ const embeddedDerp = z.strictObject({
   hostname: hostName.optional(),
   ipv4: ip.optional(),
   ipv6: ip.optional(),
-  listen: listen.prefault(':8443'),
+  listen: listen.prefault(':443'),
   /** The port clients dial when it differs from `listen` (port forwarding). */
   public_port: z.int().min(1).max(65535).optional(),
   cert_path: z.string().optional(),
