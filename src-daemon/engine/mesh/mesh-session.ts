@@ -432,7 +432,8 @@ export class MeshSession {
     const peer = this.#peers.byId(peerId)
     if (peer === undefined) return
     const report = this.#paths.report(peerId, this.#o.now())
-    this.#o.log.info('path', {
+    const isQuiet = report.kind === 'idle' && report.history.length <= 1 // each peer of a map begins like that
+    this.#o.log[isQuiet ? 'debug' : 'info']('path', {
       peer: peer.node.Name,
       key: shortNodeKey(peer.keyText),
       kind: report.kind,
