@@ -1,4 +1,7 @@
+import { randomBytes } from 'node:crypto'
+import { createSocket } from 'node:dgram'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -441,4 +444,44 @@ test('[SRV-5.5] a second server on the same socket does not start', async () => 
   const first = server
   await expect(start()).rejects.toThrow(/another pintail-control already serves/)
   server = first
+})
+
+test('[SRV-5.6] garbage on every port: nothing falls over, nothing stays', async () => {
+  const a = await joined('a', (await key()).key)
+  const stream = await a.stream()
+  await stream.next(isFull)
+  const throwAt = (port: number, bytes: Uint8Array) =>
+    new Promise<void>((resolve) => {
+      const socket = connect(port, '127.0.0.1')
+      socket.on('error', () => undefined)
+      socket.on('data', () => undefined)
+      socket.once('close', () => resolve())
+      socket.end(bytes)
+    })
+  const upgrade = (header: string, rest = '') =>
+    Buffer.from(
+      `POST /ts2021 HTTP/1.1\r\nHost: x\r\nUpgrade: tailscale-control-protocol\r\nConnection: upgrade\r\nX-Tailscale-Handshake: ${header}\r\n\r\n${rest}`,
+    )
+  for (let n = 0; n < 40; n++) {
+    await throwAt(server.controlPort, randomBytes(1 + n * 37))
+    await throwAt(server.relayPort!, randomBytes(1 + n * 37))
+    await throwAt(server.controlPort, upgrade(randomBytes(101).toString('base64'), 'x'.repeat(n)))
+  }
+  for (const header of ['', '!', 'AAAA', 'A'.repeat(4000)]) await throwAt(server.controlPort, upgrade(header))
+  await throwAt(
+    server.controlPort,
+    Buffer.from(
+      'GET /ts2021 HTTP/1.1\r\nHost: x\r\nUpgrade: tailscale-control-protocol\r\nConnection: upgrade\r\n\r\n',
+    ),
+  )
+  // a proven machine that talks nonsense inside its channel
+  for (let n = 0; n < 5; n++) await machine().babble(randomBytes(5000))
+  const udp = createSocket('udp4')
+  for (let n = 0; n < 2000; n++) udp.send(randomBytes(n % 200), server.stunPort!, '127.0.0.1')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  udp.close()
+  await a.update({ Hostinfo: { Hostname: 'still-here' } })
+  await stream.next((m) => m.Node?.Name === 'still-here.pintail.internal.')
+  const health = () => admin.call<{ connections: number }>('GET', '/health')
+  await expect.poll(async () => (await health()).connections).toBe(1)
 })

@@ -106,7 +106,26 @@ export class TestMachine {
     )
   }
 
+  /** Sends bytes that are no HTTP/2 through a proper channel; answers when the server has hung up. */
+  async babble(bytes: Uint8Array): Promise<void> {
+    const noise = await this.#channel()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    noise.on('error', () => undefined)
+    noise.on('data', () => undefined)
+    noise.once('close', resolve)
+    noise.once('end', () => noise.destroy())
+    noise.write(bytes)
+    await promise
+  }
+
   async #dial(): Promise<ClientHttp2Session> {
+    const noise = await this.#channel()
+    const session = connectHttp2('https://unused', { createConnection: () => noise })
+    session.on('error', () => undefined)
+    return session
+  }
+
+  async #channel(): Promise<NoiseStream> {
     const answer = await fetch(new URL(`/key?v=${this.version}`, this.#url))
     const serverPublic = parseMachineKey(((await answer.json()) as { publicKey: string }).publicKey)
     if (!serverPublic.ok) throw new Error('no server key')
@@ -120,10 +139,7 @@ export class TestMachine {
     const head = await atLeast(socket, rest, RESPONSE_BYTES)
     const keys = initiator.finish(head.subarray(0, RESPONSE_BYTES))
     if (!keys.ok) throw new Error(`handshake: ${keys.reason}`)
-    const noise = new NoiseStream({ socket, keys: keys.value, role: 'client', head: head.subarray(RESPONSE_BYTES) })
-    const session = connectHttp2('https://unused', { createConnection: () => noise })
-    session.on('error', () => undefined)
-    return session
+    return new NoiseStream({ socket, keys: keys.value, role: 'client', head: head.subarray(RESPONSE_BYTES) })
   }
 
   async close(): Promise<void> {

@@ -85,7 +85,7 @@ export class ControlConnections {
       })
       answerMachine(this.#door, machineKey, stream, headers).catch((error: unknown) => {
         this.#door.log('request-failed', { machineKey, error: String(error) })
-        if (!stream.headersSent && !stream.closed) {
+        if (!stream.headersSent && !stream.closed && !stream.destroyed) {
           stream.respond({ ':status': 500 })
           stream.end('internal error')
         }

@@ -89,7 +89,7 @@ class Client {
     for (;;) {
       const at = this.frames.findIndex((frame) => frame.type === type)
       if (at >= 0) return this.frames.splice(at, 1)[0]!.payload
-      if (Date.now() > deadline) throw new Error(`no frame of type ${type}`)
+      if (Date.now() > deadline || this.socket.destroyed) throw new Error(`no frame of type ${type}`)
       await Promise.race([
         new Promise<void>((resolve) => this.#waiting.push(resolve)),
         new Promise((resolve) => setTimeout(resolve, 100)),
