@@ -86,7 +86,10 @@ export interface Notify {
   PeersRemoved?: NodeId[]
   UserProfiles?: { [userId: string]: UserProfile }
   PeerState?: {
-    [id: StableNodeId]: { PeerWireGuardState: 'none' | 'handshake' | 'established' | 'expired'; PeerWireGuardStateAt: TimeText }
+    [id: StableNodeId]: {
+      PeerWireGuardState: 'none' | 'handshake' | 'established' | 'expired'
+      PeerWireGuardStateAt: TimeText
+    }
   }
   FilesWaiting?: Record<string, never>
   IncomingFiles?: unknown[]

@@ -1,6 +1,7 @@
 /** Preferences: `GET/PATCH /localapi/v0/prefs`. Keys and defaults as in the stock daemon on Linux. */
-import type { IpPort, PrefixText, StableNodeId } from '../ids.ts'
+
 import type { UserProfile } from '../control/map.ts'
+import type { IpPort, PrefixText, StableNodeId } from '../ids.ts'
 
 /** The login that belongs to a profile. Secrets are zeroed in every API reply. */
 export interface Persist {

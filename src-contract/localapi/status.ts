@@ -1,6 +1,7 @@
 /** `GET /localapi/v0/status`, field for field as a stock daemon writes it. Slices that Go would leave nil are null. */
-import type { IpPort, IpText, NodeId, NodeKeyText, PrefixText, StableNodeId, TimeText, UserId } from '../ids.ts'
+
 import type { ClientVersion, Location, RawCapMap, UserProfile } from '../control/map.ts'
+import type { IpPort, IpText, NodeId, NodeKeyText, PrefixText, StableNodeId, TimeText, UserId } from '../ids.ts'
 import type { IpnStateName } from './state.ts'
 
 /** Whether a file can be sent to a peer, and if not, why. */
