@@ -1,17 +1,23 @@
-/** `PINTAIL_PICTURES=1 npm run e2e`: makes docs/images from the fake household. Not a test. */
+/** `PINTAIL_PICTURES=1 npm run e2e`: makes docs/images (and test-results/pictures) from the fake household. Not a test. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from '@playwright/test'
 import { projectRoot } from '../app.ts'
 import { test } from './world.ts'
 
-const folder = join(projectRoot, 'docs', 'images')
-mkdirSync(folder, { recursive: true })
+/** These are for the documents; the rest is looked at and thrown away. */
+const kept = ['devices-light', 'details-dark', 'devices-zh-tw', 'sign-in-dark', 'off-light', 'narrow-light']
+const documents = join(projectRoot, 'docs', 'images')
+const scratch = join(projectRoot, 'test-results', 'pictures')
+for (const folder of [documents, scratch]) mkdirSync(folder, { recursive: true })
 
 async function shoot(page: Page, name: string): Promise<void> {
   await page.mouse.move(5, 400)
   await page.waitForTimeout(500)
-  await page.screenshot({ path: join(folder, `${name}.png`), animations: 'disabled' })
+  await page.screenshot({
+    path: join(kept.includes(name) ? documents : scratch, `${name}.png`),
+    animations: 'disabled',
+  })
 }
 
 async function openDetails(page: Page, name: string, pings: number): Promise<void> {
