@@ -18,7 +18,7 @@ export interface DemoRow {
 const words = process.argv.slice(2)
 const value = (flag: string) => words.find((word) => word.startsWith(`${flag}=`))?.slice(flag.length + 1)
 const folder = value('--folder')
-if (folder === undefined) throw new Error('usage: demo-main.ts --folder=FOLDER [--keep] [--check]')
+if (folder === undefined) throw new Error('usage: demo-main.ts --folder=FOLDER [--keep] [--check] [--here]')
 const say = (line: Record<string, unknown>) => console.log(JSON.stringify(line))
 const progress = (text: string) => say({ kind: 'progress', text })
 
@@ -40,7 +40,7 @@ const end = new Promise<void>((resolve) => {
       resolve()
     })
 })
-const network = await DemoNetwork.open({ folder, progress })
+const network = await DemoNetwork.open({ folder, progress, here: words.includes('--here') })
 const machines = [...network.machines.values()].map(({ name, address }) => ({ name, address }))
 say({ kind: 'ready', socket: network.me.socketPath, address: await network.me.address(), key: network.key, machines })
 

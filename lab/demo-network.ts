@@ -33,6 +33,8 @@ export interface DemoNetworkOptions {
   readonly progress?: (text: string) => void
   /** Kind of this computer's daemon; a stock one serves the app's compatibility tests. */
   readonly me?: DaemonOptions['kind']
+  /** This computer's daemon runs in the real network, not in a namespace. */
+  readonly here?: boolean
   /** Do not sign this computer in: the app's test does that. */
   readonly leaveMeSignedOut?: boolean
   /** Only these machines; tests that need two do not wait for four. */
@@ -44,7 +46,8 @@ export class DemoNetwork {
   readonly control: ControlServer
   readonly key: string
   readonly me: Daemon
-  readonly meLan: Lan
+  /** Its router; none when it runs in the real network. */
+  readonly meLan: Lan | undefined
   readonly machines: ReadonlyMap<DemoMachineName, DemoMachine>
 
   private constructor(parts: Pick<DemoNetwork, 'internet' | 'control' | 'key' | 'me' | 'meLan' | 'machines'>) {
@@ -62,14 +65,15 @@ export class DemoNetwork {
     const internet = await Internet.create()
     try {
       const server = await internet.publicHost('control', ['203.0.113.10', '203.0.113.11'])
-      const meLan = await internet.lan(['me'], 'apdf')
+      const meLan = options.here ? undefined : await internet.lan(['me'], 'apdf')
+      const mePlace = meLan?.hosts[0] ?? (await internet.outside())
       const places = await Promise.all(wanted.map(async (name) => ({ name, ...(await placeOf(internet, name)) })))
       progress('coordination server, relay and STUN')
       const control = await ControlServer.start(server, { folder: join(folder, 'control') })
       const key = await control.createKey()
       progress(`${wanted.length + 1} daemons`)
       const startMe = async () => {
-        const me = await Daemon.start(meLan.hosts[0]!.host, { kind: options.me ?? 'ours', folder: join(folder, 'me') })
+        const me = await Daemon.start(mePlace.host, { kind: options.me ?? 'ours', folder: join(folder, 'me') })
         if (!options.leaveMeSignedOut) await ensureJoined(me, control.url, key, 'me')
         return me
       }
@@ -106,7 +110,7 @@ export class DemoNetwork {
   /** Reads a machine's web page from this computer, through the tunnel. */
   async readPage(name: DemoMachineName, timeoutMs = 5_000): Promise<string> {
     const script = `const r = await fetch('http://${this.machine(name).address}/', { signal: AbortSignal.timeout(${timeoutMs}) }); console.log(await r.text())`
-    return this.meLan.hosts[0]!.host.must(process.execPath, ['--input-type=module', '-e', script], {
+    return this.me.host.must(process.execPath, ['--input-type=module', '-e', script], {
       timeoutMs: timeoutMs + 5_000,
     })
   }

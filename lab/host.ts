@@ -78,6 +78,13 @@ export class Host {
     return new Host(name, folder)
   }
 
+  /** The real machine's network, which `npm start -- --here` hands in; nothing of it is ours to delete. */
+  static outside(labFolder: string): Host {
+    const folder = join(labFolder, 'outside')
+    mkdirSync(folder, { recursive: true })
+    return new Host('outside', folder)
+  }
+
   /** Runs a command inside this machine. */
   run(
     command: string,
@@ -123,7 +130,7 @@ export class Host {
 
   async close(): Promise<void> {
     await Promise.all([...this.#children].map((child) => endProcess(child)))
-    await execute('ip', ['netns', 'del', this.name])
+    if (this.name !== 'outside') await execute('ip', ['netns', 'del', this.name])
   }
 }
 

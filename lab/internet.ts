@@ -60,6 +60,16 @@ export class Internet {
     return { host, address: addresses[0]! }
   }
 
+  /** Plugs the real machine into this internet, with one interface and no default route; gone when the internet is. */
+  async outside(): Promise<PublicHost> {
+    const host = Host.outside(this.folder)
+    this.#hosts.push(host)
+    const address = '203.0.113.2'
+    await this.#attach(host, 'pintail-lab0')
+    await ip(`-n ${host.name} addr add ${address}/24 dev pintail-lab0`)
+    return { host, address }
+  }
+
   /** Machines behind one router. */
   async lan(names: readonly string[], kind: NatKind, wanAddress: string = this.#takeAddress()): Promise<Lan> {
     const number = ++this.#lanCount

@@ -59,11 +59,14 @@ test.each([
   expect(compile(folder, `import * as wrong from '${path}'\nexport const kept = wrong\n`)).toMatch(/TS6307|TS6059/)
 })
 
-test.each(['src-contract', 'src-protocol/wire', 'src-protocol/machines'])('%s has no sockets, timers or console', (folder) => {
-  const said = compile(folder, `export const all = [setTimeout, console, Buffer, process]\nimport 'node:net'\n`)
-  for (const name of ['setTimeout', 'console', 'Buffer', 'process']) expect(said).toContain(`'${name}'`)
-  expect(said).toContain('node:net')
-})
+test.each(['src-contract', 'src-protocol/wire', 'src-protocol/machines'])(
+  '%s has no sockets, timers or console',
+  (folder) => {
+    const said = compile(folder, `export const all = [setTimeout, console, Buffer, process]\nimport 'node:net'\n`)
+    for (const name of ['setTimeout', 'console', 'Buffer', 'process']) expect(said).toContain(`'${name}'`)
+    expect(said).toContain('node:net')
+  },
+)
 
 test('every folder on the way has a project, and the root builds them all', () => {
   const references: { path: string }[] = JSON.parse(readFileSync(join(root, 'tsconfig.json'), 'utf8')).references

@@ -1,6 +1,6 @@
 // First process inside the sandbox: prepares it, runs one command, passes signals on, and takes everything along when it ends.
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmdirSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
@@ -12,6 +12,13 @@ try {
   mkdirSync('/run/netns')
 }
 mount('/run/netns')
+// `npm start -- --here` hands the real network in as descriptor 3; it becomes a host like the others, named "outside".
+if (process.env.PINTAIL_OUTSIDE === '1') {
+  writeFileSync('/run/netns/outside', '')
+  execFileSync('mount', ['--bind', '/proc/self/fd/3', '/run/netns/outside'], {
+    stdio: ['ignore', 'inherit', 'inherit', 3],
+  })
+}
 const scratch = mkdtempSync(join(tmpdir(), 'pintail-lab-'))
 mount(scratch) // what programs of the laboratory write: only visible in here, gone with us
 execFileSync('ip', ['link', 'set', 'lo', 'up'])

@@ -1,6 +1,6 @@
 // `npm start`: makes the checkout ready, brings the embedded network up and opens the app on it. Plain Node 20.
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -84,8 +84,8 @@ function startNetwork(heard) {
   const [program, ...args] = sandboxed([node24, join(root, 'lab', 'demo-main.ts'), ...flags])
   const child = spawn(program, args, {
     cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: ourEnvironment(),
+    stdio: ['ignore', 'pipe', 'inherit', ...(options.here ? [openSync('/proc/self/ns/net', 'r')] : [])],
+    env: ourEnvironment(options.here ? { PINTAIL_OUTSIDE: '1' } : {}),
     detached: true,
   })
   createInterface({ input: child.stdout }).on('line', (line) => heard(JSON.parse(line)))

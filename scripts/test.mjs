@@ -1,9 +1,10 @@
 // `npm test`: sets itself up, runs everything that can run here, and ends with the true sum. What cannot run is named and
 // counted as skipped. Plain Node 20.
+
+import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { spawn } from 'node:child_process'
 import { node24, ourEnvironment, root } from './process.mjs'
 import { makeReady } from './ready.mjs'
 import { sandboxed, sandboxProblem } from './sandbox.mjs'
@@ -15,7 +16,11 @@ const reports = mkdtempSync(join(tmpdir(), 'pintail-test-'))
 /** Shows a suite's output as it comes and answers it with the exit status. */
 function show(command, args) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], env: ourEnvironment({ CI: process.env.CI ?? 'true' }) })
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: ourEnvironment({ CI: process.env.CI ?? 'true' }),
+    })
     let output = ''
     const hear = (chunk) => {
       output += chunk
@@ -93,8 +98,12 @@ for (const [name, run] of Object.entries(suites)) {
   const started = Date.now()
   const counts = await run()
   for (const key of Object.keys(total)) total[key] += counts[key]
-  lines.push(`${name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${Math.round((Date.now() - started) / 1000)} s)`)
+  lines.push(
+    `${name}: ${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped (${Math.round((Date.now() - started) / 1000)} s)`,
+  )
 }
 rmSync(reports, { recursive: true, force: true })
-process.stdout.write(`\n${lines.map((line) => `  ${line}\n`).join('')}\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`)
+process.stdout.write(
+  `\n${lines.map((line) => `  ${line}\n`).join('')}\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`,
+)
 process.exitCode = total.failed === 0 ? 0 : 1
