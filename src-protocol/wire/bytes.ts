@@ -17,6 +17,11 @@ export function concat(...parts: Uint8Array[]): Bytes {
   return joined
 }
 
+/** A copy for keeps. `slice` would be a view when the bytes are a Node Buffer. */
+export function copyOf(bytes: Uint8Array, start = 0, end = bytes.length): Bytes {
+  return new Uint8Array(bytes.subarray(start, end))
+}
+
 /** A view of exactly these bytes, also when they are a slice of a larger buffer. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)

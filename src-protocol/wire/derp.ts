@@ -6,7 +6,7 @@
  *
  * Unknown frames are skipped by both sides, and so are bytes behind what is known here.
  */
-import { concat, equalBytes, viewOf } from './bytes.ts'
+import { concat, copyOf, equalBytes, viewOf } from './bytes.ts'
 import type { Crypto } from './crypto.ts'
 import { bad, type Decoded, ok } from './decoded.ts'
 import { parseJson, writeJson } from './json.ts'
@@ -102,7 +102,7 @@ export class FrameReader {
       frames.push({ type: all[at]!, payload: all.subarray(at + FRAME_HEADER_BYTES, end) })
       at = end
     }
-    this.#rest = at === all.length ? new Uint8Array(0) : all.slice(at)
+    this.#rest = at === all.length ? new Uint8Array(0) : copyOf(all, at)
     return ok(frames)
   }
 }
@@ -118,7 +118,7 @@ export function decodeServerKey(payload: Uint8Array): Decoded<Uint8Array> {
   if (payload.length < MAGIC.length + KEY_BYTES) return bad('short')
   if (payload.length > MAX_SERVER_KEY_BYTES) return bad('long')
   if (!equalBytes(payload.subarray(0, MAGIC.length), MAGIC)) return bad('magic')
-  return ok(payload.slice(MAGIC.length, MAGIC.length + KEY_BYTES))
+  return ok(copyOf(payload, MAGIC.length, MAGIC.length + KEY_BYTES))
 }
 
 export interface ClientInfo {
@@ -159,7 +159,7 @@ export function decodeClientInfo(
 ): Decoded<{ readonly nodeKey: Uint8Array; readonly info: ClientInfo }> {
   if (payload.length < KEY_BYTES + NONCE_BYTES + TAG_BYTES) return bad('short')
   if (payload.length > MAX_INFO_BYTES) return bad('long')
-  const nodeKey = payload.slice(0, KEY_BYTES)
+  const nodeKey = copyOf(payload, 0, KEY_BYTES)
   const json = openBox(crypto, serverPrivate, nodeKey, payload.subarray(KEY_BYTES))
   if (!json.ok) return json
   const { version } = json.value
@@ -251,7 +251,7 @@ export function encodePeerGone(peer: Uint8Array, reason: PeerGoneReason): Uint8A
 /** Old servers leave the reason out: that means disconnected. */
 export function decodePeerGone(payload: Uint8Array): Decoded<{ readonly key: Uint8Array; readonly reason: number }> {
   if (payload.length < KEY_BYTES) return bad('short')
-  return ok({ key: payload.slice(0, KEY_BYTES), reason: payload[KEY_BYTES] ?? PEER_GONE.disconnected })
+  return ok({ key: copyOf(payload, 0, KEY_BYTES), reason: payload[KEY_BYTES] ?? PEER_GONE.disconnected })
 }
 
 export function decodeHealth(payload: Uint8Array): Decoded<string> {

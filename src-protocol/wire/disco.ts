@@ -16,7 +16,7 @@
  *                   steady lifetime u64 ns · n ≥ 1 × (address 16 · port 2)
  */
 import type { IpPort } from '../../src-contract/ids.ts'
-import { concat, equalBytes, viewOf } from './bytes.ts'
+import { concat, copyOf, equalBytes, viewOf } from './bytes.ts'
 import type { Crypto } from './crypto.ts'
 import { bad, type Decoded, ok } from './decoded.ts'
 import { ipPort, parseIpPort } from './ip.ts'
@@ -135,7 +135,7 @@ export function decodeDisco(payload: Uint8Array): Decoded<DiscoMessage> {
       if (body.length < TRANSACTION_BYTES + ADDRESS_BYTES) return bad('short')
       return ok({
         kind: 'pong',
-        txId: body.slice(0, TRANSACTION_BYTES),
+        txId: copyOf(body, 0, TRANSACTION_BYTES),
         source: decodeAddress(body.subarray(TRANSACTION_BYTES)),
       })
     case TYPE.callMeMaybe: {
@@ -159,7 +159,7 @@ export function decodeDisco(payload: Uint8Array): Decoded<DiscoMessage> {
       if (body.length < 2 * KEY_BYTES + 4) return bad('short')
       return ok({
         kind: 'allocateUdpRelayRequest',
-        clientDiscoKeys: [body.slice(0, KEY_BYTES), body.slice(KEY_BYTES, 2 * KEY_BYTES)],
+        clientDiscoKeys: [copyOf(body, 0, KEY_BYTES), copyOf(body, KEY_BYTES, 2 * KEY_BYTES)],
         generation: viewOf(body).getUint32(2 * KEY_BYTES),
       })
     case TYPE.allocateUdpRelayResponse: {
@@ -176,10 +176,10 @@ export function decodeDisco(payload: Uint8Array): Decoded<DiscoMessage> {
 
 function decodePing(body: Uint8Array): Decoded<DiscoMessage> {
   if (body.length < TRANSACTION_BYTES) return bad('short')
-  const txId = body.slice(0, TRANSACTION_BYTES)
+  const txId = copyOf(body, 0, TRANSACTION_BYTES)
   const rest = body.subarray(TRANSACTION_BYTES)
   if (rest.length < KEY_BYTES) return ok({ kind: 'ping', txId, paddingBytes: rest.length })
-  return ok({ kind: 'ping', txId, nodeKey: rest.slice(0, KEY_BYTES), paddingBytes: rest.length - KEY_BYTES })
+  return ok({ kind: 'ping', txId, nodeKey: copyOf(rest, 0, KEY_BYTES), paddingBytes: rest.length - KEY_BYTES })
 }
 
 function decodeBinding(
@@ -192,8 +192,8 @@ function decodeBinding(
     kind,
     vni: view.getUint32(0),
     generation: view.getUint32(4),
-    otherDiscoKey: body.slice(8, 8 + KEY_BYTES),
-    challenge: body.slice(8 + KEY_BYTES, 8 + 2 * KEY_BYTES),
+    otherDiscoKey: copyOf(body, 8, 8 + KEY_BYTES),
+    challenge: copyOf(body, 8 + KEY_BYTES, 8 + 2 * KEY_BYTES),
   })
 }
 
@@ -216,8 +216,8 @@ function decodeRelayEndpoint(body: Uint8Array): Decoded<RelayEndpoint> {
   if (list % ADDRESS_BYTES !== 0) return bad('address-list')
   const view = viewOf(body)
   return ok({
-    serverDiscoKey: body.slice(0, 32),
-    clientDiscoKeys: [body.slice(32, 64), body.slice(64, 96)],
+    serverDiscoKey: copyOf(body, 0, 32),
+    clientDiscoKeys: [copyOf(body, 32, 64), copyOf(body, 64, 96)],
     lamportId: view.getBigUint64(96),
     vni: view.getUint32(104),
     bindLifetimeNs: view.getBigUint64(108),

@@ -5,7 +5,7 @@
  *   answer 32/44: 0 01 01 · 2 length · 4 cookie · 8 transaction 12 · 20 XOR-MAPPED-ADDRESS
  */
 import type { IpPort } from '../../src-contract/ids.ts'
-import { equalBytes, viewOf } from './bytes.ts'
+import { copyOf, equalBytes, viewOf } from './bytes.ts'
 import { bad, type Decoded, ok } from './decoded.ts'
 import { ipPort, parseIpPort } from './ip.ts'
 import { utf8 } from './text.ts'
@@ -67,7 +67,7 @@ export function decodeStunRequest(datagram: Uint8Array): Decoded<Uint8Array> {
   if (last?.type !== FINGERPRINT || last.value.length !== 4) return bad('no-fingerprint')
   if (viewOf(last.value).getUint32(0) !== fingerprint(datagram.subarray(0, datagram.length - 8)))
     return bad('fingerprint')
-  return ok(datagram.slice(8, HEADER_BYTES))
+  return ok(copyOf(datagram, 8, HEADER_BYTES))
 }
 
 export function encodeStunResponse(transactionId: Uint8Array, mapped: IpPort): Uint8Array {
@@ -111,7 +111,7 @@ export function decodeStunResponse(datagram: Uint8Array): Decoded<StunAnswer> {
   }
   const found = mapped ?? plain
   if (found === undefined) return bad('no-address')
-  return ok({ transactionId: datagram.slice(8, HEADER_BYTES), mapped: found })
+  return ok({ transactionId: copyOf(datagram, 8, HEADER_BYTES), mapped: found })
 }
 
 interface Attribute {
