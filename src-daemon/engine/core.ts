@@ -213,7 +213,7 @@ export class Core {
           ? undefined
           : {
               keyExpired: isSelfExpired(netmap, this.o.wallMs()),
-              machineAuthorized: netmap.self.MachineAuthorized !== false,
+              machineAuthorized: netmap.self.MachineAuthorized === true, // false is left out on the wire
             },
       engineReady: this.#routerReady && (this.plane.liveLinks > 0 || !this.#hasRelays),
     }

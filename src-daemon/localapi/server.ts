@@ -120,7 +120,8 @@ class LocalApi implements LocalApiServer {
       socket.destroy()
       return
     }
-    socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
+    // Whoever sent half a request may never close its side.
+    socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n', () => socket.destroy())
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
