@@ -4,7 +4,14 @@ import { Paths } from '../src-protocol/machines/paths/paths.ts'
 import type { Crypto } from '../src-protocol/wire/crypto.ts'
 import type { OpenNetcheck, OpenRelays, PathMachine } from './engine/mesh/needs.ts'
 
-export function meshParts({ crypto, wallMs }: { readonly crypto: Crypto; readonly wallMs: () => number; readonly [other: string]: unknown }): {
+export function meshParts({
+  crypto,
+  wallMs,
+}: {
+  readonly crypto: Crypto
+  readonly wallMs: () => number
+  readonly [other: string]: unknown
+}): {
   openPaths: (keys: { readonly discoPrivate: Uint8Array; readonly nodePublic: Uint8Array }) => PathMachine
   openRelays: OpenRelays
   openNetcheck: OpenNetcheck
