@@ -219,7 +219,7 @@ export class ControlSession {
 
   #onError(problem: ControlProblem): void {
     const core = this.#core
-    core.o.log.warn('control', { kind: problem.kind, text: problem.text })
+    if (problem.text !== this.#lastTrouble) core.o.log.warn('control', { kind: problem.kind, text: problem.text })
     if (problem.kind === 'refused' || problem.kind === 'unsupported-version') {
       this.#keyGivenAtMs = Number.NEGATIVE_INFINITY
       core.authCantContinue = true

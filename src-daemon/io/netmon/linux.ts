@@ -10,6 +10,8 @@ import { compareNetworks, defaultInterfaceV4, defaultInterfaceV6 } from './compa
 import type { HostNetwork, NetworkChange, NetworkMonitor } from './port.ts'
 
 const LOOK_EVERY_MS = 1_000
+/** After a change, look again soon whether that was all. */
+const SETTLE_MS = 250
 /** The event loop never stalls this long by itself. */
 const SLEPT_MS = 10_000
 
@@ -23,13 +25,12 @@ class LinuxNetworkMonitor implements NetworkMonitor {
   #listener: (change: NetworkChange) => void = () => {}
   #pending: Omit<NetworkChange, 'network'> | undefined
   #lastLookMs = Date.now()
-  readonly #timer: NodeJS.Timeout
+  #timer: NodeJS.Timeout | undefined
 
   constructor(own: string | undefined) {
     this.#own = own
     this.#network = readHostNetwork(own)
-    this.#timer = setInterval(() => this.#look(), LOOK_EVERY_MS)
-    this.#timer.unref()
+    this.#arm()
   }
 
   get network(): HostNetwork {
@@ -41,7 +42,18 @@ class LinuxNetworkMonitor implements NetworkMonitor {
   }
 
   close(): void {
-    clearInterval(this.#timer)
+    clearTimeout(this.#timer)
+  }
+
+  #arm(): void {
+    this.#timer = setTimeout(
+      () => {
+        this.#look()
+        this.#arm()
+      },
+      this.#pending === undefined ? LOOK_EVERY_MS : SETTLE_MS,
+    )
+    this.#timer.unref()
   }
 
   /** A change is told when the following look finds it settled. */
