@@ -12,14 +12,15 @@ import { WireGuardDevice } from '../../../src-protocol/machines/wireguard/device
 import type { WireGuardEffect } from '../../../src-protocol/machines/wireguard/effects.ts'
 import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
 import { looksLikeDisco } from '../../../src-protocol/wire/disco.ts'
-import { discoKeyText, isZeroKey, parseDiscoKey, parseNodeKey, shortNodeKey } from '../../../src-protocol/wire/keys.ts'
+import { shortNodeKey } from '../../../src-protocol/wire/keys.ts'
 import { isStun } from '../../../src-protocol/wire/stun.ts'
 import { messageType } from '../../../src-protocol/wire/wireguard.ts'
 import type { Log } from '../../io/log/log.ts'
-import { homeRegion, nodeAddresses } from '../node-text.ts'
+import { nodeAddresses } from '../node-text.ts'
 import type { PeerRuntime } from '../peer-runtime.ts'
-import { AddressOwners, buildFilterTable, claimedAddresses } from './allowed-addresses.ts'
+import { buildFilterTable, claimedAddresses } from './allowed-addresses.ts'
 import type { OpenRelays, PathEffect, PathMachine, RelayLinks } from './needs.ts'
+import { PeerSync } from './peer-sync.ts'
 import { type MeshPeer, PeerTable } from './peer-table.ts'
 import { TunnelMessages } from './tunnel-messages.ts'
 import type { TunnelPong } from './tunnel-pings.ts'
@@ -57,7 +58,7 @@ export class MeshSession {
   readonly #paths: PathMachine
   readonly #relays: RelayLinks
   readonly #peers = new PeerTable()
-  readonly #owners = new AddressOwners()
+  readonly #sync: PeerSync
   readonly #messages: TunnelMessages
   readonly #discoPings = new Map<number, (pong: DiscoPong) => void>()
   #netmap: Netmap | undefined
@@ -78,6 +79,15 @@ export class MeshSession {
       random01: options.random01,
     })
     this.#paths = options.openPaths(this.#device.publicKey)
+    this.#sync = new PeerSync({
+      peers: this.#peers,
+      device: this.#device,
+      door: options.door,
+      paths: this.#paths,
+      now: options.now,
+      perform: (effects) => this.#perform(effects),
+      performPaths: (effects) => this.#performPaths(effects),
+    })
     this.#messages = new TunnelMessages(options.crypto, options.discoPublic)
     this.#relays = options.openRelays(options.nodePrivate, {
       onPacket: (region, key, bytes) => this.#onRelayPacket(region, key, bytes),
@@ -98,7 +108,7 @@ export class MeshSession {
   }
 
   get peerAddresses(): string[] {
-    return this.#owners.all
+    return this.#sync.addresses
   }
 
   // Configuration ---------------------------------------------------------------------------------------------------
@@ -108,15 +118,8 @@ export class MeshSession {
     this.#netmap = netmap
     if (netmap.derpMap !== undefined && (known === undefined || known.derpMapChanged))
       this.#relays.setMap(netmap.derpMap)
-    this.#owners.setSelf(nodeAddresses(netmap.self))
     this.#messages.setOwnAddresses(nodeAddresses(netmap.self))
-    for (const id of known === undefined ? this.#vanished(netmap) : known.peersRemoved) this.#removePeer(id)
-    const changed =
-      known === undefined ? netmap.peers.keys() : [...known.peersAdded, ...known.peersChanged, ...known.peersPatched]
-    for (const id of changed) {
-      const node = netmap.peers.get(id)
-      if (node !== undefined) this.#setPeer(node)
-    }
+    this.#sync.apply(netmap, known)
     const isFilterNews = known === undefined || known.filterChanged || known.selfChanged || usesCapabilities(netmap)
     if (isFilterNews || shieldsUp !== this.#shieldsUp) this.#setFilter(netmap, shieldsUp)
     this.#arm()
@@ -143,77 +146,6 @@ export class MeshSession {
       if (effect.kind === 'dropKeypair') this.#door.dropKeypair(effect.localIndex)
     for (const peer of this.#peers.all()) this.#door.removePeer(peer.id)
     this.#relays.close()
-  }
-
-  #vanished(netmap: Netmap): string[] {
-    return [...this.#peers.all()].filter((peer) => !netmap.peers.has(peer.nodeId)).map((peer) => peer.nodeId)
-  }
-
-  #setPeer(node: Node): void {
-    const key = parseNodeKey(node.Key)
-    const before = this.#peers.byNode(idText(node.ID))
-    if (!key.ok || node.Expired === true || isZeroKey(node.Key)) {
-      if (before !== undefined) this.#removePeer(before.nodeId)
-      return
-    }
-    if (before !== undefined && before.keyText !== node.Key) this.#removePeer(before.nodeId)
-    const known = this.#peers.byNode(idText(node.ID))
-    const peer = known ?? this.#peers.add(node, key.value, homeRegion(node))
-    if (known === undefined) {
-      this.#device.addPeer(peer.id, key.value)
-      this.#door.setDestination(peer.id, { relay: true })
-    } else if (known.node.DiscoKey !== node.DiscoKey) this.#noteRestart(known, node)
-    if (known === undefined || known.node !== node) {
-      peer.node = node
-      const allowedIps = this.#owners.claim(peer.nodeId, claimedAddresses(node)).map(hostPrefix)
-      this.#door.setPeer({ peer: peer.id, allowedIps, jailed: node.IsJailed === true })
-      this.#setPath(peer)
-    }
-  }
-
-  /**
-   * A new disco key means a new process over there, which has none of our session keys: forget ours, so that the next
-   * packet shakes hands at once instead of after fifteen seconds of silence. Unless it told us inside the tunnel: then
-   * the session is the new process's already.
-   */
-  #noteRestart(peer: MeshPeer, node: Node): void {
-    const learnt = peer.discoKey
-    peer.discoKey = undefined
-    const wasKnown = peer.node.DiscoKey !== undefined && !isZeroKey(peer.node.DiscoKey)
-    const isKnown = node.DiscoKey !== undefined && !isZeroKey(node.DiscoKey)
-    if (!wasKnown || !isKnown || (learnt !== undefined && discoKeyText(learnt) === node.DiscoKey)) return
-    this.#perform(this.#device.removePeer(peer.id, this.#o.now()))
-    this.#device.addPeer(peer.id, peer.key)
-  }
-
-  #setPath(peer: MeshPeer): void {
-    const { node } = peer
-    const fromMap = node.DiscoKey === undefined || isZeroKey(node.DiscoKey) ? undefined : parseDiscoKey(node.DiscoKey)
-    const discoKey = peer.discoKey ?? (fromMap?.ok ? fromMap.value : undefined)
-    this.#performPaths(
-      this.#paths.setPeer(
-        peer.id,
-        {
-          nodeKey: peer.key,
-          discoKey,
-          endpoints: node.Endpoints ?? [],
-          derpRegion: homeRegion(node),
-          wireGuardOnly: node.IsWireGuardOnly === true,
-        },
-        this.#o.now(),
-      ),
-    )
-  }
-
-  #removePeer(nodeId: string): void {
-    const peer = this.#peers.byNode(nodeId)
-    if (peer === undefined) return
-    const now = this.#o.now()
-    this.#perform(this.#device.removePeer(peer.id, now))
-    this.#performPaths(this.#paths.removePeer(peer.id, now))
-    this.#door.removePeer(peer.id)
-    this.#owners.release(nodeId)
-    this.#peers.remove(peer)
   }
 
   #setFilter(netmap: Netmap, shieldsUp: boolean): void {
@@ -311,7 +243,7 @@ export class MeshSession {
     if (result.kind === 'reply') this.#door.sendPacket(peer.id, result.packet)
     if (result.kind === 'discoKey' && !sameBytes(result.key, peer.discoKey)) {
       peer.discoKey = result.key
-      this.#setPath(peer)
+      this.#sync.setPath(peer)
     }
     if (result.kind === 'rejected') this.#o.log.debug('rejected-by-peer', { peer: peer.node.Name, ...result.flow })
   }
@@ -518,10 +450,6 @@ export class MeshSession {
   forgetPing(answer: (pong: DiscoPong) => void): void {
     for (const [id, waiting] of this.#discoPings) if (waiting === answer) this.#discoPings.delete(id)
   }
-}
-
-function hostPrefix(ip: string): string {
-  return ip.includes(':') ? `${ip}/128` : `${ip}/32`
 }
 
 function usesCapabilities(netmap: Netmap): boolean {
