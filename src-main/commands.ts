@@ -64,7 +64,7 @@ export class Commands {
     const result = await this.#link.client.ping(address, type, { signal: AbortSignal.timeout(PING_TIMEOUT_MS) })
     if (result.Err !== '') throw new AppError('daemon', result.Err)
     const answer = pingAnswer(result)
-    this.#pings.set(id, { latencyMs: answer.latencyMs, kind: answer.via.kind, atMs: Date.now() })
+    this.#pings.set(id, { ...answer, atMs: Date.now() })
     this.#onPing()
     return answer
   }

@@ -154,7 +154,8 @@ describe('paths', () => {
 
   test('our report wins; zero latency means unmeasured; a fresh ping of the same kind fills in', () => {
     const report = { kind: 'relay', endpoint: '', derpRegionCode: 'waw', latencyMs: 0 } as const
-    const ping = { latencyMs: 9, kind: 'relay', atMs: 1000 }
+    const via = { kind: 'relay', endpoint: '', relay: 'fra' } as const
+    const ping = { latencyMs: 9, via, atMs: 1000 }
     expect(pathOf(true, { ...peer, CurAddr: 'x' }, report, undefined, 0)).toEqual({
       kind: 'relay',
       endpoint: '',
@@ -162,10 +163,19 @@ describe('paths', () => {
       latencyMs: null,
     })
     expect(pathOf(true, peer, report, ping, 2000).latencyMs).toBe(9)
-    expect(pathOf(true, peer, report, { ...ping, kind: 'direct' }, 2000).latencyMs).toBeNull()
+    expect(pathOf(true, peer, report, { ...ping, via: { ...via, kind: 'direct' } }, 2000).latencyMs).toBeNull()
     expect(pathOf(true, peer, report, ping, 1000 + 301_000).latencyMs).toBeNull()
     expect(pathOf(true, peer, { ...report, kind: 'none' }, undefined, 0)).toEqual(idle)
   })
+})
+
+test('a ping tells the way of an idle peer for a minute', () => {
+  const via = { kind: 'relay', endpoint: '', relay: 'fra' } as const
+  const ping = { latencyMs: 9, via, atMs: 1000 }
+  expect(pathOf(true, undefined, undefined, ping, 60_000)).toEqual({ ...via, latencyMs: 9 })
+  expect(pathOf(true, undefined, undefined, ping, 62_000).kind).toBe('idle')
+  expect(pathOf(true, undefined, undefined, { ...ping, via: { ...via, kind: 'here' } }, 1000).kind).toBe('idle')
+  expect(pathOf(false, undefined, undefined, ping, 1000).kind).toBe('offline')
 })
 
 test('notices: the cause is listed, its effects are not; the worst first', () => {

@@ -14,15 +14,14 @@ import type {
   SelfDevice,
 } from '../../src-contract/app/app-state.ts'
 import { type AppView, isSame } from '../../src-contract/app/mirror.ts'
+import type { PingAnswer } from '../../src-contract/bridge.ts'
 import type { Node } from '../../src-contract/control/map.ts'
 import { idText, ZERO_TIME } from '../../src-contract/ids.ts'
 import type { Mirror } from '../../src-contract/localapi/mirror.ts'
 import type { PathReport, PathReports } from '../../src-contract/localapi/pintail.ts'
 import type { PeerStatus, Status } from '../../src-contract/localapi/status.ts'
 
-export interface MeasuredPing {
-  readonly latencyMs: number
-  readonly kind: string
+export interface MeasuredPing extends PingAnswer {
   readonly atMs: number
 }
 
@@ -40,8 +39,10 @@ export interface ViewInputs {
   readonly before: AppView | undefined
 }
 
-/** A ping older than this says nothing about the path any more. */
+/** A ping older than this says nothing about the latency any more. */
 const PING_MEMORY_MS = 5 * 60_000
+/** A ping is no traffic to a stock daemon: it calls the path idle, but for this long we know better. */
+const PING_PATH_MS = 60_000
 const OWN_ADDRESS = /^(100\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])\.|fd7a:115c:a1e0:)/
 
 export function appView(inputs: ViewInputs): AppView {
@@ -206,8 +207,12 @@ export function pathOf(
 ): DevicePath {
   const path = report === undefined ? pathFromStatus(peer) : pathFromReport(report)
   if (!online && path.kind === 'idle') return { kind: 'offline', endpoint: '', relay: '', latencyMs: null }
-  if (path.latencyMs !== null || ping === undefined || ping.kind !== path.kind) return path
-  return nowMs - ping.atMs > PING_MEMORY_MS ? path : { ...path, latencyMs: ping.latencyMs }
+  if (ping === undefined || path.latencyMs !== null) return path
+  const ageMs = nowMs - ping.atMs
+  const { kind, endpoint, relay } = ping.via
+  if (path.kind === 'idle' && kind !== 'here' && kind !== 'unknown' && ageMs <= PING_PATH_MS)
+    return { kind, endpoint, relay, latencyMs: ping.latencyMs }
+  return kind === path.kind && ageMs <= PING_MEMORY_MS ? { ...path, latencyMs: ping.latencyMs } : path
 }
 
 function pathFromReport(report: Pick<PathReport, 'kind' | 'endpoint' | 'derpRegionCode' | 'latencyMs'>): DevicePath {
