@@ -77,6 +77,7 @@ export class Mesh implements DataPlane {
   #routerWanted: RouterConfig | undefined
   #routerRuns = false
   #routerAge = 0
+  #isTunDown = false
 
   constructor(options: MeshOptions, door: DataPath, router: Router) {
     this.#o = options
@@ -125,7 +126,7 @@ export class Mesh implements DataPlane {
 
   handleDoorEvents(events: readonly DoorEvent[]): void {
     for (const event of events) {
-      if (event.kind === 'tunDown') this.#o.log.warn('interface-down', { name: this.#door.tunName })
+      if (event.kind === 'tunDown' || event.kind === 'tunUp') this.#followInterface(event.kind)
     }
     this.#session?.handleDoorEvents(events)
   }
@@ -203,6 +204,20 @@ export class Mesh implements DataPlane {
     }
     this.#session?.networkChanged()
     this.#discovery.networkChanged()
+  }
+
+  /** An administrator took the interface down and up again: addresses and routes went with it. */
+  #followInterface(event: 'tunDown' | 'tunUp'): void {
+    if (this.#config === undefined) return
+    if (event === 'tunDown') {
+      this.#isTunDown = true
+      this.#o.log.warn('interface-down', { name: this.#door.tunName })
+      this.#router.forget()
+    } else if (this.#isTunDown) {
+      this.#isTunDown = false
+      this.#router.forget()
+      this.#wantRouter(this.#routerWanted)
+    }
   }
 
   #openSession(config: PlaneConfig): MeshSession {

@@ -40,6 +40,12 @@ class LinuxRouter implements Router {
     return done
   }
 
+  forget(): void {
+    void this.#last.then(() => {
+      this.#have = interfaceDown
+    })
+  }
+
   async close(): Promise<void> {
     await this.apply(undefined)
   }

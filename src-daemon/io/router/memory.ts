@@ -14,6 +14,10 @@ export class MemoryRouter implements Router {
     return { kind: 'applied' }
   }
 
+  forget(): void {
+    this.applied = undefined
+  }
+
   async close(): Promise<void> {
     this.applied = undefined
   }

@@ -20,5 +20,7 @@ export type RouterResult =
 export interface Router {
   /** undefined = interface down, no address, no route. */
   apply(desired: RouterConfig | undefined): Promise<RouterResult>
+  /** Somebody took the interface down: nothing of what was applied can be relied on. */
+  forget(): void
   close(): Promise<void>
 }
