@@ -65,6 +65,16 @@ export class Backend {
     return this.#core.plane
   }
 
+  /** Names this installation in logs. */
+  get logId(): string {
+    return this.#core.profiles.backendLogId
+  }
+
+  /** A place in the log that a person can search for. */
+  logMarker(marker: string, note: string): void {
+    this.#core.o.log.info('bug-report', { marker, note })
+  }
+
   get prefs(): Prefs {
     return this.#core.prefs
   }

@@ -499,5 +499,6 @@ test('[LA-8] small answers', async () => {
     version: '9.9.9-test',
     features: ['paths', 'netcheck'],
   })
+  expect((await daemon.call('POST', 'bugreport')).text).toMatch(/^BUG-[0-9a-f]{64}-\d{14}Z-[0-9a-f]{16}\n$/)
   expect((await daemon.call('GET', 'usermetrics')).text).toContain('tailscaled_inbound_bytes_total 0')
 })

@@ -2,7 +2,7 @@
  * Small answers that clients ask for on the way: what is not there yet says so in the form they expect.
  * [docs/rules/localapi.md LA-8]
  */
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import type { Backend } from '../../engine/backend.ts'
 import { buildEngineStatus } from '../../engine/engine-status.ts'
 import { legacyNetMap } from '../../engine/legacy-netmap.ts'
@@ -24,6 +24,7 @@ export function hostRoutes(backend: Backend): RouteTable {
     'update/check': { GET: { needs: 'nothing', handle: () => json({ RunningLatest: true }) } },
     'tka/status': { GET: { needs: 'read', handle: () => json(tailnetLockOff) } },
     usermetrics: { GET: { needs: 'nothing', handle: () => text(userMetrics(backend)) } },
+    bugreport: { POST: { needs: 'read', handle: ({ query }) => bugReport(backend, query.get('note') ?? '') } },
     debug: { POST: { needs: 'write', handle: (request) => debug(backend, request) } },
   }
 }
@@ -39,6 +40,14 @@ const tailnetLockOff = {
   VisiblePeers: null,
   FilteredPeers: null,
   StateID: 0,
+}
+
+/** Nothing is uploaded: the marker is written to the log, where a person can find the place. */
+function bugReport(backend: Backend, note: string): Reply {
+  const at = new Date().toISOString().replace(/[-:T]|\.\d+/g, '')
+  const marker = `BUG-${backend.logId}-${at}-${randomBytes(8).toString('hex')}`
+  backend.logMarker(marker, note.slice(0, 500))
+  return text(marker)
 }
 
 function debug(backend: Backend, request: ApiRequest): Reply {
