@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openLinuxRouter } from './linux.ts'
 import type { RouterConfig } from './port.ts'
@@ -51,6 +52,19 @@ test('somebody else took the address away meanwhile: the next change repairs it'
   expect(addresses()).toEqual(['100.64.77.1/32', 'fd7a:115c:a1e0::4d01/128'])
   expect(routes()).toEqual(['100.64.77.3'])
   await router.close()
+})
+
+test('a host without IPv6 gets the IPv4 half', async () => {
+  const setting = `/proc/sys/net/ipv6/conf/${device}/disable_ipv6`
+  writeFileSync(setting, '1')
+  try {
+    const router = await openLinuxRouter(device)
+    expect(await router.apply(desired)).toEqual({ kind: 'applied' })
+    expect(addresses()).toEqual(['100.64.77.1/32'])
+    await router.close()
+  } finally {
+    writeFileSync(setting, '0')
+  }
 })
 
 test('another tunnel of such a network is a conflict, and nothing is changed', async () => {

@@ -3,7 +3,7 @@
  * shell; every word in the batch is an address we parsed or our own interface name.
  */
 import { spawn } from 'node:child_process'
-import { access } from 'node:fs/promises'
+import { access, readFile } from 'node:fs/promises'
 import { isTailscaleIp, parseIp } from '../../../src-protocol/wire/ip.ts'
 import { errorText } from '../log/log.ts'
 import { batchLines, type InterfaceState, interfaceDown, stateOf } from './plan.ts'
@@ -56,7 +56,7 @@ class LinuxRouter implements Router {
         const conflict = await this.#findConflict(desired)
         if (conflict !== undefined) return conflict
       }
-      const want = stateOf(desired, await hasIpv6())
+      const want = stateOf(desired, await hasIpv6(this.#device))
       const lines = batchLines(this.#device, this.#have, want)
       if (lines.length > 0) await this.#run(lines, want)
       this.#have = want
@@ -124,11 +124,10 @@ function isOverlayAddress(text: string): boolean {
   return parsed.ok && isTailscaleIp(parsed.value)
 }
 
-async function hasIpv6(): Promise<boolean> {
-  return access('/proc/net/if_inet6').then(
-    () => true,
-    () => false,
-  )
+/** Hosts without the family, or with it switched off for our interface, refuse its addresses. */
+async function hasIpv6(device: string): Promise<boolean> {
+  const setting = await readFile(`/proc/sys/net/ipv6/conf/${device}/disable_ipv6`, 'utf8').catch(() => '1')
+  return setting.trim() === '0'
 }
 
 function runIp(program: string, args: string[], input: string): Promise<string> {
