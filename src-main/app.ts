@@ -3,7 +3,7 @@
  * new renderer starts with a whole picture.
  */
 import { join } from 'node:path'
-import { app, clipboard, Notification, nativeTheme, shell } from 'electron'
+import { app, clipboard, Notification, nativeTheme, powerMonitor, shell } from 'electron'
 import { LocalClient } from '../src-client/local-client.ts'
 import type { AppProblem, AppSettings } from '../src-contract/app/app-state.ts'
 import { type AppPush, type AppView, changesBetween } from '../src-contract/app/mirror.ts'
@@ -50,7 +50,7 @@ export async function runApp(flags: Flags, places: AppPlaces): Promise<void> {
 class RunningApp {
   readonly #flags: Flags
   readonly #places: AppPlaces
-  readonly #hasTray: boolean
+  #hasTray: boolean
   readonly #settings: SettingsFile
   readonly #link: DaemonLink
   readonly #commands: Commands
@@ -95,10 +95,10 @@ class RunningApp {
     app.on('before-quit', () => this.#window.quit())
     app.on('will-quit', () => this.#close())
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => app.quit())
-    if (this.#hasTray)
-      this.#tray = new AppTray(join(this.#places.assetFolder, 'tray'), this.#view, this.#words, (action) =>
-        this.#do(action),
-      )
+    powerMonitor.on('resume', () => this.#wokenUp())
+    // Made whether or not somebody shows it now: a panel may start after us.
+    const icons = join(this.#places.assetFolder, 'tray')
+    this.#tray = new AppTray(icons, this.#view, this.#words, (action) => this.#do(action))
     this.#link.start()
     if (this.#flags.screenshotFile !== undefined) {
       const painted = new Promise<void>((resolve) => {
@@ -106,6 +106,18 @@ class RunningApp {
       })
       takeScreenshot(this.#window, painted, this.#flags.screenshotFile)
     } else if (!this.#flags.isHidden) this.#window.show()
+  }
+
+  #wokenUp(): void {
+    this.#link.retry()
+    this.#link.refresh()
+  }
+
+  async #lookForTray(): Promise<void> {
+    const hasTray = await hasTrayHost()
+    if (hasTray === this.#hasTray) return
+    this.#hasTray = hasTray
+    this.#changed()
   }
 
   #close(): void {
@@ -186,7 +198,9 @@ class RunningApp {
   #watched(isWatched: boolean): void {
     if (this.#window.page === undefined) this.#sent = undefined
     this.#link.setWatched(isWatched)
-    if (isWatched) this.#schedulePush()
+    if (!isWatched) return
+    this.#schedulePush()
+    void this.#lookForTray()
   }
 
   /** With a tray closing hides; without one the person decides, because the window is all there is. */

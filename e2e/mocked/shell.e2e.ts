@@ -174,6 +174,22 @@ test('nothing is asked of the daemon while nobody looks', async ({ world }) => {
   expect(daemon.watcherCount).toBe(1)
 })
 
+test('a page that crashes comes back by itself', async ({ world }) => {
+  await world.daemon()
+  const { app, page } = await world.app()
+  await expect(new AppWindow(page).device('nas')).toBeVisible()
+  const crashed = page.waitForEvent('crash')
+  await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.webContents.forcefullyCrashRenderer())
+  await crashed
+  const text = () =>
+    app.evaluate(({ BrowserWindow }) =>
+      BrowserWindow.getAllWindows()[0]
+        ?.webContents.executeJavaScript('document.body.innerText')
+        .catch(() => ''),
+    )
+  await expect.poll(text).toContain('vps-frankfurt')
+})
+
 test('--screenshot saves the connected window and ends', async ({ world }) => {
   await world.daemon()
   const file = join(world.folder, 'picture.png')
