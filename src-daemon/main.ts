@@ -63,13 +63,14 @@ async function run(): Promise<void> {
   const profiles = await Profiles.open(store, nodeCrypto)
   const monitor = openLinuxNetworkMonitor({ ownInterface: flags.tunName })
   closers.unshift(() => monitor.close())
+  const fwmark = addonMissing() === undefined ? FWMARK : 0
   const plane = await openMesh({
     tunName: flags.tunName,
     udpPort: flags.udpPort,
-    fwmark: addonMissing() === undefined ? FWMARK : 0,
+    fwmark,
     openDataPath,
     openRouter: (name) => (name === undefined ? Promise.resolve(new MemoryRouter()) : openLinuxRouter(name)),
-    ...meshParts({ crypto: nodeCrypto, log, nowMs, wallMs, random01 }),
+    ...meshParts({ crypto: nodeCrypto, log, nowMs, wallMs, random01, fwmark, tunName: flags.tunName }),
     monitor,
     crypto: nodeCrypto,
     now: nowMs,

@@ -1,50 +1,37 @@
-/** Stand-ins until the relays and the netcheck land: no relay, nothing measured. */
-import type { NetcheckReport } from '../src-contract/localapi/netcheck.ts'
+/** The concrete parts behind the mesh: paths, relays and netcheck (`engine/mesh/needs.ts`). */
+
 import { Paths } from '../src-protocol/machines/paths/paths.ts'
 import type { Crypto } from '../src-protocol/wire/crypto.ts'
 import type { OpenNetcheck, OpenRelays, PathMachine } from './engine/mesh/needs.ts'
+import { netcheckOpener } from './engine/netcheck.ts'
+import { relayOpener } from './engine/relays.ts'
+import type { Log } from './io/log/log.ts'
 
-export function meshParts({
-  crypto,
-  wallMs,
-}: {
+export interface MeshPartsOptions {
   readonly crypto: Crypto
+  readonly log: Log
+  readonly nowMs: () => number
   readonly wallMs: () => number
-  readonly [other: string]: unknown
-}): {
+  readonly random01: () => number
+  readonly fwmark: number
+  readonly tunName: string | undefined
+}
+
+export function meshParts({ crypto, log, nowMs, wallMs, random01, fwmark, tunName }: MeshPartsOptions): {
   openPaths: (keys: { readonly discoPrivate: Uint8Array; readonly nodePublic: Uint8Array }) => PathMachine
   openRelays: OpenRelays
   openNetcheck: OpenNetcheck
 } {
   return {
     openPaths: (keys) => new Paths({ crypto, ...keys, wallClockMs: wallMs }),
-    openRelays: () => ({ setMap() {}, setHome() {}, send() {}, networkChanged() {}, liveCount: 1, close() {} }),
-    openNetcheck: () => ({
-      run: async () =>
-        ({
-          Now: new Date().toISOString(),
-          UDP: true,
-          IPv6: false,
-          IPv4: true,
-          IPv6CanSend: false,
-          IPv4CanSend: true,
-          OSHasIPv6: true,
-          ICMPv4: false,
-          MappingVariesByDestIP: null,
-          UPnP: null,
-          PMP: null,
-          PCP: null,
-          PreferredDERP: 1,
-          RegionLatency: {},
-          RegionV4Latency: {},
-          RegionV6Latency: {},
-          GlobalV4Counters: null,
-          GlobalV6Counters: null,
-          GlobalV4: '',
-          GlobalV6: '',
-          CaptivePortal: null,
-        }) as NetcheckReport,
-      handleStun() {},
+    openRelays: relayOpener({ crypto, fwmark, now: nowMs, random01, log: log.part('relays') }),
+    openNetcheck: netcheckOpener({
+      crypto,
+      fwmark,
+      now: nowMs,
+      wallMs,
+      log: log.part('netcheck'),
+      ownInterface: tunName,
     }),
   }
 }
