@@ -26,6 +26,8 @@ import { TunnelMessages } from './tunnel-messages.ts'
 import type { TunnelPong } from './tunnel-pings.ts'
 
 const COUNTERS_FRESH_MS = 20
+/** By then the device has made another one. */
+const UNSENT_LIFE_MS = 5_000
 
 export interface MeshSessionOptions {
   readonly door: DataPath
@@ -266,9 +268,7 @@ export class MeshSession {
       case 'send': {
         this.#performPaths(this.#paths.handleExternalSend(effect.peer, now))
         const peer = this.#peers.byId(effect.peer)
-        if (peer === undefined) return
-        if (peer.udp !== undefined) this.#door.sendDatagram(peer.udp, effect.bytes)
-        if (peer.usesRelay) this.#sendRelay(peer, effect.bytes)
+        if (peer !== undefined) this.#sendHandshake(peer, effect.bytes)
         return
       }
       case 'reply': {
@@ -321,6 +321,7 @@ export class MeshSession {
           peer.usesRelay = effect.destination.relay
           if (effect.relayRegion !== 0) peer.relayRegion = effect.relayRegion
           this.#door.setDestination(effect.peer, effect.destination)
+          this.#sendLate(peer)
           break
         }
         case 'restun':
@@ -337,6 +338,23 @@ export class MeshSession {
           break
       }
     }
+  }
+
+  #sendHandshake(peer: MeshPeer, bytes: Uint8Array): void {
+    const viaRelay = peer.usesRelay && peer.relayRegion !== 0
+    if (peer.udp === undefined && !viaRelay) {
+      peer.unsent = { bytes, at: this.#o.now() }
+      return
+    }
+    peer.unsent = undefined
+    if (peer.udp !== undefined) this.#door.sendDatagram(peer.udp, bytes)
+    if (viaRelay) this.#sendRelay(peer, bytes)
+  }
+
+  /** A peer that has just joined has no address in the first map; waiting for the retry would cost five seconds. */
+  #sendLate(peer: MeshPeer): void {
+    const { unsent } = peer
+    if (unsent !== undefined && this.#o.now() - unsent.at < UNSENT_LIFE_MS) this.#sendHandshake(peer, unsent.bytes)
   }
 
   #sendRelay(peer: MeshPeer, bytes: Uint8Array): void {

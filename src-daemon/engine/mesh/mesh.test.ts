@@ -235,6 +235,16 @@ describe('two meshes over loopback', () => {
     await expect.poll(() => a.relayed).toEqual([9])
   })
 
+  test('a peer without any address yet: its first handshake leaves as soon as the map brings one', async () => {
+    const [a, b] = [await openSide(1), await openSide(2)]
+    configure(a, [nodeOf(b, { Endpoints: [], HomeDERP: 0 })])
+    configure(b, [nodeOf(a)])
+    const pong = ping(a, nodeOf(b), 2_000)
+    await new Promise((resolve) => setTimeout(resolve, 30))
+    configure(a, [nodeOf(b)])
+    expect((await pong).Err).toBe('')
+  })
+
   test("a disco ping is the path machine's; own endpoints reach it and are told", async () => {
     const [a, b] = [await openSide(1), await openSide(2)]
     let told = 0

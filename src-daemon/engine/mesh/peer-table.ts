@@ -3,7 +3,7 @@
  * another peer and gets another number, so that nothing of the old one can be mistaken.
  */
 import type { Node } from '../../../src-contract/control/map.ts'
-import { type IpPort, idText, type NodeKeyText } from '../../../src-contract/ids.ts'
+import { type IpPort, idText, type Ms, type NodeKeyText } from '../../../src-contract/ids.ts'
 import type { PeerId } from '../../../src-native/door.ts'
 
 export interface MeshPeer {
@@ -21,6 +21,8 @@ export interface MeshPeer {
   /** Region the peer was last heard over. */
   heardRegion: number | undefined
   lastWriteMs: number
+  /** A handshake message that found no way out: it goes with the first way that appears. */
+  unsent: { readonly bytes: Uint8Array; readonly at: Ms } | undefined
 }
 
 export class PeerTable {
@@ -46,6 +48,7 @@ export class PeerTable {
       relayRegion: home,
       heardRegion: undefined,
       lastWriteMs: 0,
+      unsent: undefined,
     }
     this.#byId.set(peer.id, peer)
     this.#byNode.set(peer.nodeId, peer)
