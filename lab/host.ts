@@ -124,8 +124,9 @@ export class Host {
   /** Replaces this machine's packet filter rules. */
   async rules(nft: string): Promise<void> {
     await this.must('nft', ['-f', '-'], { input: `flush ruleset\n${nft}` })
-    // An existing flow keeps its old verdict and mapping in connection tracking; a changed router starts afresh.
-    await this.run('conntrack', ['-F'])
+    // An existing flow keeps its old verdict and mapping in connection tracking; a changed router starts afresh. For UDP only:
+    // a TCP connection (to the relay) would break with it, which a firewall's change of mind does not do.
+    await this.run('conntrack', ['-D', '-p', 'udp'])
   }
 
   async close(): Promise<void> {

@@ -60,8 +60,9 @@ const expectedPath: Record<DemoMachineName, 'direct' | 'relay' | 'any'> = {
   phone: 'relay',
 }
 
-async function firstContact({ me, machine }: DemoNetwork, name: DemoMachineName, sheet: Sheet): Promise<void> {
-  const { address } = machine(name)
+async function firstContact(network: DemoNetwork, name: DemoMachineName, sheet: Sheet): Promise<void> {
+  const { me } = network
+  const { address } = network.machine(name)
   const started = performance.now()
   const [first] = await me.icmp(address, { count: 1, waitSeconds: 3 })
   sheet.add({
