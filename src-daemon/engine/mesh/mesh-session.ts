@@ -451,6 +451,7 @@ export class MeshSession {
     if (peer === undefined) return false
     const { id, effects } = this.#paths.ping(peer.id, sizeBytes === 0 ? {} : { size: sizeBytes }, this.#o.now())
     this.#discoPings.set(id, answer)
+    peer.lastWriteMs = this.#o.wallMs() // a ping counts as use of the path, as it does for the path itself
     this.#drive(() => effects)
     return true
   }
