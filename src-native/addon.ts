@@ -19,7 +19,7 @@ export interface AeadHandle {
 }
 
 /** As in `addon/module.cpp`. */
-const VERSION = 2
+const VERSION = 3
 
 export interface Addon {
   readonly version: number
@@ -53,6 +53,8 @@ export interface Addon {
   setSocketMark(fd: number, mark: number): void
   createMarkedSocket(family: 4 | 6, mark: number): number
   closeFd(fd: number): void
+  /** Milliseconds of one ICMPv4 echo; undefined without an answer in time. Rejects with EPERM and the like. */
+  icmpEcho(address: string, timeoutMs: number, mark: number): Promise<number | undefined>
 }
 
 export type LoadedAddon =

@@ -25,6 +25,14 @@ export function createMarkedSocket(family: 4 | 6, mark: number): number {
   return requireAddon('marking a socket').createMarkedSocket(family, mark)
 }
 
+/**
+ * Round trip of one ICMPv4 echo in ms; undefined without an answer in time. Rejects with `code` EPERM or EACCES where
+ * neither datagram nor raw ICMP sockets are allowed.
+ */
+export function icmpEcho(address: string, timeoutMs: number, mark: number): Promise<number | undefined> {
+  return requireAddon('an ICMP echo').icmpEcho(address, timeoutMs, mark)
+}
+
 /** Closes a descriptor that no Node object took over. */
 export function closeFd(fd: number): void {
   requireAddon('closing a descriptor').closeFd(fd)

@@ -10,6 +10,7 @@ import { networkInterfaces } from 'node:os'
 import type { DerpMap, DerpNode } from '../../src-contract/control/map.ts'
 import type { IpPort, Ms } from '../../src-contract/ids.ts'
 import type { NetcheckReport } from '../../src-contract/localapi/netcheck.ts'
+import { icmpEcho } from '../../src-native/os-calls.ts'
 import { chooseHome, HISTORY_MS, type MeasuredRound } from '../../src-protocol/machines/netcheck/home.ts'
 import { type Findings, NetcheckRound } from '../../src-protocol/machines/netcheck/netcheck.ts'
 import {
@@ -19,7 +20,7 @@ import {
   planProbes,
 } from '../../src-protocol/machines/netcheck/plan.ts'
 import type { Crypto } from '../../src-protocol/wire/crypto.ts'
-import { ipPort, isLinkLocal, isTailscaleIp, parseIp } from '../../src-protocol/wire/ip.ts'
+import { ipPort, isLinkLocal, isTailscaleIp, parseIp, splitIpPort } from '../../src-protocol/wire/ip.ts'
 import { captivePortal } from '../io/derp/captive-portal.ts'
 import { httpsLatencyMs } from '../io/derp/latency.ts'
 import type { Log } from '../io/log/log.ts'
@@ -27,6 +28,7 @@ import type { NetcheckShell, OpenNetcheck } from './mesh/needs.ts'
 
 const FULL_EVERY_MS: Ms = 5 * 60_000
 const REPORT_LIMIT_MS: Ms = 5_000
+const ICMP_LIMIT_MS: Ms = 1_000
 const NS_PER_MS = 1e6
 
 export interface NetcheckOptions {
@@ -84,11 +86,13 @@ export class Netcheck implements NetcheckShell {
     const portal = isFull ? captivePortal(derpMap, this.#home, limit) : Promise.resolve(null)
     const findings = await this.#stun(new NetcheckRound({ crypto: this.#o.crypto, plan, isFull }, startedMs), limit)
     signal.throwIfAborted()
-    const https = findings.hasUdp ? [] : await this.#https(derpMap, findings, limit)
+    const [https, icmp] = findings.hasUdp
+      ? [[], false]
+      : await Promise.all([this.#https(derpMap, findings, limit), this.#icmp(derpMap, findings)])
     signal.throwIfAborted()
     // Where STUN has worked there is no portal to wait for.
     const captive = findings.hasUdp ? null : await portal
-    return this.#report(derpMap, findings, { https, captive, os: await osHasV6() })
+    return this.#report(derpMap, findings, { https, icmp, captive, os: await osHasV6() })
   }
 
   /** The STUN phase: until the round says it is over. */
@@ -152,10 +156,37 @@ export class Netcheck implements NetcheckShell {
     return reached
   }
 
+  /** The same by ICMP, to each region's first node. Where the system does not allow it, that is no finding. */
+  async #icmp(derpMap: DerpMap, findings: Findings): Promise<boolean> {
+    let answered = false
+    await Promise.all(
+      measurableRegions(derpMap).map(async (region) => {
+        const node = region.Nodes?.[0]
+        const to = node === undefined || node.STUNPort === -1 ? undefined : await stunAddress(node, 4)
+        if (to === undefined) return
+        try {
+          const latencyMs = await icmpEcho(splitIpPort(to).address, ICMP_LIMIT_MS, this.#o.fwmark)
+          if (latencyMs === undefined) return
+          answered = true
+          const known = findings.latencyMs.get(region.RegionID)
+          findings.latencyMs.set(region.RegionID, Math.min(known ?? Number.POSITIVE_INFINITY, latencyMs))
+        } catch (error) {
+          this.#o.log.debug('icmp-failed', { region: region.RegionID, reason: String(error) })
+        }
+      }),
+    )
+    return answered
+  }
+
   #report(
     derpMap: DerpMap,
     findings: Findings,
-    extra: { readonly https: readonly Family[]; readonly captive: boolean | null; readonly os: boolean },
+    extra: {
+      readonly https: readonly Family[]
+      readonly icmp: boolean
+      readonly captive: boolean | null
+      readonly os: boolean
+    },
   ): NetcheckReport {
     const now = this.#o.now()
     const current = { atMs: now, latencyMs: findings.latencyMs }
@@ -169,11 +200,11 @@ export class Netcheck implements NetcheckShell {
       Now: new Date(this.#o.wallMs()).toISOString(),
       UDP: findings.hasUdp,
       IPv6: hasV6 || extra.https.includes(6),
-      IPv4: hasV4 || extra.https.includes(4),
+      IPv4: hasV4 || extra.icmp || extra.https.includes(4),
       IPv6CanSend: findings.v6CanSend,
       IPv4CanSend: findings.v4CanSend,
       OSHasIPv6: extra.os,
-      ICMPv4: false,
+      ICMPv4: extra.icmp,
       MappingVariesByDestIP: findings.mappingVaries ?? null,
       UPnP: null,
       PMP: null,

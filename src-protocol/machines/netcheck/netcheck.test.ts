@@ -50,6 +50,12 @@ describe('[NC-2.3] the plan', () => {
     ])
     expect(shape(mapOf(noV6))).toEqual(['2v4: 2a@0 2a@100 2a@200'])
   })
+  test('a test node is asked even without a usable interface', () => {
+    const local = region(1)
+    local.Nodes![0]!.IPv4 = '127.0.0.1'
+    const plan = planProbes({ derpMap: mapOf(local, region(2)), hasV4: false, hasV6: false, home: 0, last: undefined })
+    expect(plan.map(({ region: id, family }) => `${id}v${family}`)).toEqual(['1v4'])
+  })
   test('incremental: the three nearest and home, by last latency', () => {
     const last: LastRound = {
       latencyMs: new Map([

@@ -53,7 +53,8 @@ function fullPlan({ derpMap, hasV4, hasV6 }: PlanInput): ProbeSet[] {
   return measurableRegions(derpMap).flatMap((region) => {
     const delay = (attempt: number) => attempt * FULL_STEP_MS
     return [
-      ...(hasV4 ? [probeSet(region, 4, FULL_TRIES, delay)] : []),
+      // A test node is asked whatever the interfaces look like.
+      ...(hasV4 || (region.Nodes ?? []).some(isTestNode) ? [probeSet(region, 4, FULL_TRIES, delay)] : []),
       ...(hasV6 ? [probeSet(region, 6, FULL_TRIES, delay)] : []),
     ]
   })
@@ -90,6 +91,10 @@ function probeSet(region: DerpRegion, family: Family, tries: number, delay: (att
       ? []
       : Array.from({ length: tries }, (_, t) => ({ node: nodes[t % nodes.length]!, delayMs: delay(t) }))
   return { region: region.RegionID, family, probes }
+}
+
+function isTestNode(node: DerpNode): boolean {
+  return (node.STUNTestIP ?? '') !== '' || node.IPv4 === '127.0.0.1'
 }
 
 function hasStun(node: DerpNode): boolean {
