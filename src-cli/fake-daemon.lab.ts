@@ -8,7 +8,7 @@ import type { NodeKeyText } from '../src-contract/ids.ts'
 import type { Notify } from '../src-contract/localapi/notify.ts'
 import type { PingResult, WhoIs } from '../src-contract/localapi/ping.ts'
 import { defaultPrefs, type LoginProfile, type MaskedPrefs, type Prefs } from '../src-contract/localapi/prefs.ts'
-import type { PeerStatus, Status } from '../src-contract/localapi/status.ts'
+import { EMPTY_PEER_STATUS, type PeerStatus, type Status } from '../src-contract/localapi/status.ts'
 
 type Answer = (body: unknown, url: URL) => [status: number, body?: unknown]
 
@@ -140,35 +140,14 @@ function applyMask(prefs: Prefs, masked: MaskedPrefs): Prefs {
   return { ...prefs, ...Object.fromEntries(set.map((key) => [key.slice(0, -3), values[key.slice(0, -3)]])) }
 }
 
-const ZERO_TIME = '0001-01-01T00:00:00Z'
-
 export function blankPeer(more: Partial<PeerStatus> = {}): PeerStatus {
   return {
+    ...EMPTY_PEER_STATUS,
     ID: 'n1',
     NodeID: 1,
-    PublicKey: `nodekey:${'00'.repeat(32)}` as NodeKeyText,
-    HostName: '',
-    DNSName: '',
     OS: 'linux',
     UserID: 1,
-    TailscaleIPs: null,
-    Addrs: null,
-    CurAddr: '',
-    Relay: '',
-    PeerRelay: '',
-    RxBytes: 0,
-    TxBytes: 0,
-    Created: ZERO_TIME,
-    LastWrite: ZERO_TIME,
-    LastSeen: ZERO_TIME,
-    LastHandshake: ZERO_TIME,
     Online: true,
-    ExitNode: false,
-    ExitNodeOption: false,
-    Active: false,
-    PeerAPIURL: null,
-    TaildropTarget: 0,
-    NoFileSharingReason: '',
     InNetworkMap: true,
     InMagicSock: true,
     InEngine: true,

@@ -1,47 +1,9 @@
-/**
- * What a daemon answers, made whole: a member that an older or newer daemon leaves out gets Go's zero value, one of the
- * wrong type makes the reply a bad one. Unknown members pass, and members keep their order, so that a reply can be
- * written out again as it came.
- */
-import type { NodeKeyText } from '../src-contract/ids.ts'
-import { ZERO_TIME } from '../src-contract/ids.ts'
 import type { PingResult } from '../src-contract/localapi/ping.ts'
 import { defaultPrefs, type Prefs } from '../src-contract/localapi/prefs.ts'
-import type { PeerStatus, Status } from '../src-contract/localapi/status.ts'
+import { EMPTY_PEER_STATUS, type PeerStatus, type Status } from '../src-contract/localapi/status.ts'
 import { LocalApiError } from './local-api-error.ts'
 
 /** Slices and objects may be null in any reply; what is null here may also be anything. */
-const ZERO_PEER: PeerStatus = {
-  ID: '',
-  NodeID: 0,
-  PublicKey: `nodekey:${'0'.repeat(64)}` as NodeKeyText,
-  HostName: '',
-  DNSName: '',
-  OS: '',
-  UserID: 0,
-  TailscaleIPs: null,
-  Addrs: null,
-  CurAddr: '',
-  Relay: '',
-  PeerRelay: '',
-  RxBytes: 0,
-  TxBytes: 0,
-  Created: ZERO_TIME,
-  LastWrite: ZERO_TIME,
-  LastSeen: ZERO_TIME,
-  LastHandshake: ZERO_TIME,
-  Online: false,
-  ExitNode: false,
-  ExitNodeOption: false,
-  Active: false,
-  PeerAPIURL: null,
-  TaildropTarget: 0,
-  NoFileSharingReason: '',
-  InNetworkMap: false,
-  InMagicSock: false,
-  InEngine: false,
-}
-
 const ZERO_STATUS = {
   Version: '',
   TUN: false,
@@ -85,7 +47,7 @@ export function parseStatus(value: unknown): Status {
 }
 
 function parsePeer(what: string, value: unknown): PeerStatus {
-  const peer = complete(what, value, ZERO_PEER)
+  const peer = complete(what, value, EMPTY_PEER_STATUS)
   for (const list of ['TailscaleIPs', 'AllowedIPs', 'Tags', 'Addrs']) requireTexts(`${what}.${list}`, peer[list])
   return peer as unknown as PeerStatus
 }

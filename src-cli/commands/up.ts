@@ -20,7 +20,7 @@ mentioned, and prints the command that keeps it, unless --reset is given. To cha
   examples: [
     'pintail up',
     'pintail up --login-server=https://control.example.com',
-    'pintail up --login-server=https://control.example.com --auth-key=file:/root/key --hostname=nas',
+    'pintail up --login-server=https://control.example.com --auth-key=file:/etc/pintail/join.key --hostname=nas',
     'pintail up --reset --qr',
   ],
   flags: [

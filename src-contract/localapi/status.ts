@@ -1,7 +1,17 @@
 /** `GET /localapi/v0/status`, field for field as a stock daemon writes it. Slices that Go would leave nil are null. */
 
 import type { ClientVersion, Location, RawCapMap, UserProfile } from '../control/map.ts'
-import type { IpPort, IpText, NodeId, NodeKeyText, PrefixText, StableNodeId, TimeText, UserId } from '../ids.ts'
+import {
+  type IpPort,
+  type IpText,
+  type NodeId,
+  type NodeKeyText,
+  type PrefixText,
+  type StableNodeId,
+  type TimeText,
+  type UserId,
+  ZERO_TIME,
+} from '../ids.ts'
 import type { IpnStateName } from './state.ts'
 
 /** Whether a file can be sent to a peer, and if not, why. */
@@ -81,4 +91,36 @@ export interface Status {
   Peer: { [nodeKey: string]: PeerStatus } | null
   User: { [userId: string]: UserProfile } | null
   ClientVersion: ClientVersion | null
+}
+
+/** A peer of which nothing is known: what each member is before somebody says more. */
+export const EMPTY_PEER_STATUS: PeerStatus = {
+  ID: '',
+  NodeID: 0,
+  PublicKey: `nodekey:${'0'.repeat(64)}` as NodeKeyText,
+  HostName: '',
+  DNSName: '',
+  OS: '',
+  UserID: 0,
+  TailscaleIPs: null,
+  Addrs: null,
+  CurAddr: '',
+  Relay: '',
+  PeerRelay: '',
+  RxBytes: 0,
+  TxBytes: 0,
+  Created: ZERO_TIME,
+  LastWrite: ZERO_TIME,
+  LastSeen: ZERO_TIME,
+  LastHandshake: ZERO_TIME,
+  Online: false,
+  ExitNode: false,
+  ExitNodeOption: false,
+  Active: false,
+  PeerAPIURL: null,
+  TaildropTarget: taildropTarget.unknown,
+  NoFileSharingReason: '',
+  InNetworkMap: false,
+  InMagicSock: false,
+  InEngine: false,
 }

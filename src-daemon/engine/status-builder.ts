@@ -6,7 +6,7 @@ import type { DerpMap, Node, UserProfile } from '../../src-contract/control/map.
 import { type IpPort, type IpText, idText, type NodeKeyText, ZERO_TIME } from '../../src-contract/ids.ts'
 import type { Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { IpnStateName } from '../../src-contract/localapi/state.ts'
-import { type PeerStatus, type Status, taildropTarget } from '../../src-contract/localapi/status.ts'
+import { EMPTY_PEER_STATUS, type PeerStatus, type Status, taildropTarget } from '../../src-contract/localapi/status.ts'
 import type { Netmap } from '../../src-protocol/machines/netmap.ts'
 import { ZERO_NODE_KEY } from '../../src-protocol/wire/keys.ts'
 import { homeRegion, hostPrefixText, magicDnsSuffix, nodeAddresses, peerApiUrls, timeText } from './node-text.ts'
@@ -150,36 +150,7 @@ function fromNode(node: Node, derpMap: DerpMap | undefined): PeerStatus {
 }
 
 function emptyPeer(key: NodeKeyText | undefined): PeerStatus {
-  return {
-    ID: '',
-    NodeID: 0,
-    PublicKey: key ?? ZERO_NODE_KEY,
-    HostName: '',
-    DNSName: '',
-    OS: '',
-    UserID: 0,
-    TailscaleIPs: null,
-    Addrs: null,
-    CurAddr: '',
-    Relay: '',
-    PeerRelay: '',
-    RxBytes: 0,
-    TxBytes: 0,
-    Created: ZERO_TIME,
-    LastWrite: ZERO_TIME,
-    LastSeen: ZERO_TIME,
-    LastHandshake: ZERO_TIME,
-    Online: false,
-    ExitNode: false,
-    ExitNodeOption: false,
-    Active: false,
-    PeerAPIURL: null,
-    TaildropTarget: taildropTarget.unknown,
-    NoFileSharingReason: '',
-    InNetworkMap: false,
-    InMagicSock: false,
-    InEngine: false,
-  }
+  return { ...EMPTY_PEER_STATUS, PublicKey: key ?? ZERO_NODE_KEY }
 }
 
 export function regionCode(derpMap: DerpMap | undefined, region: number): string {

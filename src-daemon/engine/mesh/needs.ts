@@ -6,35 +6,9 @@ import type { DerpMap } from '../../../src-contract/control/map.ts'
 import type { IpPort, Ms } from '../../../src-contract/ids.ts'
 import type { NetcheckReport } from '../../../src-contract/localapi/netcheck.ts'
 import type { PathReport } from '../../../src-contract/localapi/pintail.ts'
-import type { Destination, PeerId } from '../../../src-native/door.ts'
+import type { PathEffect, PathPeer, PeerId } from '../../../src-protocol/machines/paths/effects.ts'
 
-export interface PathPeer {
-  readonly nodeKey: Uint8Array
-  readonly discoKey: Uint8Array | undefined
-  readonly endpoints: readonly IpPort[]
-  /** 0 = none. */
-  readonly derpRegion: number
-  readonly wireGuardOnly?: boolean
-}
-
-export type PathEffect =
-  | { readonly kind: 'sendDatagram'; readonly to: IpPort; readonly bytes: Uint8Array }
-  | { readonly kind: 'sendRelay'; readonly region: number; readonly nodeKey: Uint8Array; readonly bytes: Uint8Array }
-  | {
-      readonly kind: 'setDestination'
-      readonly peer: PeerId
-      readonly destination: Destination
-      readonly relayRegion: number
-    }
-  | { readonly kind: 'restun' }
-  | {
-      readonly kind: 'pingResult'
-      readonly id: number
-      readonly latencyMs: number
-      readonly endpoint?: IpPort
-      readonly derpRegion?: number
-    }
-  | { readonly kind: 'pathChanged'; readonly peer: PeerId }
+export type { PathEffect, PathPeer }
 
 export interface PathMachine {
   setHome(region: number): void
