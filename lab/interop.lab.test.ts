@@ -135,6 +135,21 @@ describe.skipIf(!hasStock)('with stock tailscaled and our server', () => {
     addresses.ours = await ours.address()
   })
 
+  test('the stock command line renews our identity with a key', async () => {
+    const before = (await ours.status()).Self.PublicKey
+    const key = await control.createKey()
+    const words = [`--login-server=${control.url}`, `--auth-key=${key}`, '--hostname=ours', '--accept-dns=false']
+    const renewed = await stockCli(ours, 'up', '--force-reauth', '--timeout=20s', ...words)
+    expect(renewed.code, renewed.stderr).toBe(0)
+    expect((await ours.status()).Self.PublicKey).not.toBe(before)
+    addresses.ours = await ours.address()
+    await eventually(
+      'the other side has the new identity',
+      async () => ((await stock.icmp(addresses.ours, { count: 1, waitSeconds: 2 })).length > 0 ? true : undefined),
+      { withinMs: 20_000 },
+    )
+  })
+
   test('[U8] our command line reads and drives a stock daemon', async () => {
     const status = await ourCli(stock, 'status')
     expect(status.code, status.stderr).toBe(0)

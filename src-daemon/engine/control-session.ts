@@ -34,6 +34,8 @@ export class ControlSession {
   #outOfTouchTimer: NodeJS.Timeout | undefined
   /** A key is at work, or has been just now. */
   #keyGivenAtMs = Number.NEGATIVE_INFINITY
+  /** That key, while a signed-in profile may still ask for a new identity with it (`up --force-reauth --auth-key`). */
+  #keyForRenewal: string | undefined
 
   constructor(core: Core, openControl: OpenControl) {
     this.#core = core
@@ -50,6 +52,7 @@ export class ControlSession {
       await this.#core.saveOrRefuse(() => this.#ensureNodeKey())
       this.#link ??= this.#open()
       if (authKey !== '') this.#keyGivenAtMs = this.#core.o.wallMs()
+      this.#keyForRenewal = authKey !== '' && nodeKey !== undefined ? authKey : undefined
       this.#link.login({ authKey, interactive: false })
     }
     this.#core.evaluate()
@@ -62,7 +65,12 @@ export class ControlSession {
       return
     }
     // `up` orders this also when it brought a key, which must not be thrown away for a page.
-    if (core.o.wallMs() - this.#keyGivenAtMs < KEY_AT_WORK_MS) return
+    if (core.o.wallMs() - this.#keyGivenAtMs < KEY_AT_WORK_MS) {
+      const authKey = this.#keyForRenewal
+      this.#keyForRenewal = undefined
+      if (authKey !== undefined) this.#link?.login({ authKey, interactive: true })
+      return
+    }
     await core.saveOrRefuse(() => this.#ensureNodeKey())
     core.blocked = true
     core.authCantContinue = false
@@ -93,6 +101,7 @@ export class ControlSession {
   stop(): void {
     this.#age++
     this.#keyGivenAtMs = Number.NEGATIVE_INFINITY
+    this.#keyForRenewal = undefined
     this.#link?.close()
     this.#link = undefined
     this.#isReachable()

@@ -167,7 +167,7 @@ export class LoginMachine {
     }
     if (response.AuthURL) return this.#handleAuthUrl(response.AuthURL, attempt, now)
 
-    const isForced = this.#start!.isInteractive && request.authKey === '' && request.followup === ''
+    const isForced = this.#start!.isInteractive && request.followup === ''
     if (isForced && !attempt.isFreshKey) return this.#sendFresh(false) // good as it is, but a new login is wanted
     const done: LoginEffect[] = attempt.isSaved
       ? []
