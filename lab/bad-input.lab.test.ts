@@ -187,10 +187,11 @@ const net = require('node:net'), crypto = require('node:crypto')
 const heads = ['', 'GET / HTTP/1.1\\r\\n', 'POST /ts2021 HTTP/1.1\\r\\nHost: x\\r\\nUpgrade: tailscale-control-protocol\\r\\nConnection: upgrade\\r\\nX-Tailscale-Handshake: AAAA\\r\\n\\r\\n', 'GET /localapi/v0/status HTTP/1.1\\r\\nHost: evil\\r\\n\\r\\n', '\\x16\\x03\\x01\\x02\\x00\\x01']
 let left = ${count}, open = 0
 const next = () => {
-  if (left-- <= 0) return
+  const n = left--
+  if (n <= 0) return
   open++
   const s = net.connect(${target})
-  s.on('connect', () => { s.write(heads[left % heads.length]); s.write(crypto.randomBytes(1 + (left * 131) % 5000)); setTimeout(() => s.destroy(), 20) })
+  s.on('connect', () => { s.write(heads[n % heads.length]); s.write(crypto.randomBytes(1 + (n * 131) % 5000)); setTimeout(() => s.destroy(), 20) })
   s.on('error', () => {})
   s.on('close', () => { open--; next(); if (left <= 0 && open === 0) { console.log('done'); process.exit() } })
 }
