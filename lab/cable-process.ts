@@ -55,7 +55,7 @@ function deliver(): void {
 }
 
 function send(side: number, batch: SlotBatch): void {
-  if (batch.count > 0) addon.writeTun(fds[1 - side]!, batch.buffer, SLOT_BYTES, batch.count)
+  if (batch.count > 0) addon.writeTun(fds[1 - side]!, batch.buffer, SLOT_BYTES, batch.count, 0)
   batch.count = 0
 }
 

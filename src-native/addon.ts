@@ -19,15 +19,19 @@ export interface AeadHandle {
 }
 
 /** As in `addon/module.cpp`. */
-const VERSION = 3
+const VERSION = 4
 
 export interface Addon {
   readonly version: number
   /** A TUN device (`tap`: with Ethernet frames), still down: no packet information header, non-blocking. */
-  openTun(name: string, mtuBytes: number, kind: 'tun' | 'tap'): { readonly fd: number; readonly name: string }
+  openTun(
+    name: string,
+    mtuBytes: number,
+    kind: 'tun' | 'tun-plain' | 'tap',
+  ): { readonly fd: number; readonly name: string; readonly offload: boolean }
   bringUp(name: string): void
   /** Writes slots; 0 or the errno of the last packet that failed. */
-  writeTun(fd: number, slots: ArrayBuffer, slotBytes: number, count: number): number
+  writeTun(fd: number, slots: ArrayBuffer, slotBytes: number, count: number, offload: 0 | 1): number
   tunIsUp(fd: number): boolean
   openUdp(family: 4 | 6, port: number, mark: number): { readonly fd: number; readonly port: number }
   /** Sends slots; undefined, or `[slot, errno, …]`. Slot -1: segmentation offload does not work on this socket. */
@@ -35,7 +39,7 @@ export interface Addon {
   /** `count` below zero is a negative errno: the thread has ended. The batch is lent until the callback returns. */
   startReader(
     fd: number,
-    kind: 'tun' | 'udp',
+    kind: 'tun' | 'tun-offload' | 'udp',
     slotBytes: number,
     slots: number,
     onBatch: (batch: number, count: number) => void,

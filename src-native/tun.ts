@@ -19,6 +19,8 @@ export class Tun {
   readonly name: string
   readonly #addon: Addon
   readonly #fd: number
+  /** Super-packets both ways: one system call for a whole run of a TCP flow. */
+  readonly #offload: boolean
   readonly #handlers: TunHandlers
   readonly #out: SlotBatch
   readonly #in: readonly SlotBatch[]
@@ -29,7 +31,7 @@ export class Tun {
   #closed = false
 
   constructor(addon: Addon, name: string, mtuBytes: number, slotBytes: number, handlers: TunHandlers) {
-    const { fd, name: given } = addon.openTun(name, mtuBytes, 'tun')
+    const { fd, name: given, offload } = openTun(addon, name, mtuBytes)
     try {
       noLinkLocal(given)
       addon.bringUp(given)
@@ -40,10 +42,15 @@ export class Tun {
     this.name = given
     this.#addon = addon
     this.#fd = fd
+    this.#offload = offload
     this.#handlers = handlers
     this.#out = new SlotBatch(slotBytes, BATCH_SLOTS)
-    const { handle, buffers } = addon.startReader(fd, 'tun', slotBytes, BATCH_SLOTS, (batch, count) =>
-      this.#receive(batch, count),
+    const { handle, buffers } = addon.startReader(
+      fd,
+      offload ? 'tun-offload' : 'tun',
+      slotBytes,
+      BATCH_SLOTS,
+      (batch, count) => this.#receive(batch, count),
     )
     this.#reader = handle
     this.#in = buffers.map((buffer) => new SlotBatch(slotBytes, buffer))
@@ -74,7 +81,7 @@ export class Tun {
   flush(): void {
     const batch = this.#out
     if (batch.count === 0 || this.#closed) return
-    const error = this.#addon.writeTun(this.#fd, batch.buffer, batch.slotBytes, batch.count)
+    const error = this.#addon.writeTun(this.#fd, batch.buffer, batch.slotBytes, batch.count, this.#offload ? 1 : 0)
     batch.count = 0
     if (error === constants.errno.EIO || error === constants.errno.EBADF) this.#setUp(false)
   }
@@ -106,5 +113,16 @@ function noLinkLocal(name: string): void {
     // No IPv6 in this kernel, or /proc is read-only in this container: the solicitations are then dropped by the filter.
     const code = (error as NodeJS.ErrnoException).code
     if (code !== 'ENOENT' && code !== 'EROFS' && code !== 'EACCES' && code !== 'EPERM') throw error
+  }
+}
+
+/** With offloads where the kernel has them; `PINTAIL_TUN_PLAIN=1` goes without, to tell a driver's fault from ours. */
+function openTun(addon: Addon, name: string, mtuBytes: number): ReturnType<Addon['openTun']> {
+  if (process.env.PINTAIL_TUN_PLAIN === '1') return addon.openTun(name, mtuBytes, 'tun-plain')
+  try {
+    return addon.openTun(name, mtuBytes, 'tun')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
+    return addon.openTun(name, mtuBytes, 'tun-plain')
   }
 }

@@ -1,6 +1,8 @@
 // A thread that reads one descriptor (TUN or UDP) into batch buffers which JavaScript owns, and calls JavaScript once
-// per batch. No allocation and no copy: the kernel writes into the ArrayBuffer, the callback reads it and, by returning,
-// gives it back. When all buffers are full the thread waits, and the kernel's own queue is the only one that grows.
+// per batch. What arrives joined (TCP super-packets, UDP_GRO) is cut into slots here. The callback reads the ArrayBuffer and,
+// by returning, gives it back. When all buffers are full the thread waits, and the kernel's own queue is the only one that grows.
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -16,6 +18,8 @@
 #include <vector>
 
 #include "glue.h"
+#include "offload.h"
+#include "segments.h"
 #include "slot.h"
 
 namespace pintail {
@@ -24,11 +28,13 @@ namespace {
 
 constexpr uint32_t kBatches = 3;
 constexpr uint32_t kMaxSlots = 256;
+constexpr uint32_t kJoinedMessages = 32;
+constexpr size_t kJoinedBytes = 65536;
 
 class Reader {
  public:
-  Reader(int fd, bool udp, uint32_t slotBytes, uint32_t slots)
-      : fd_(fd), udp_(udp), slotBytes_(slotBytes), slots_(slots), stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  Reader(int fd, bool udp, bool offload, uint32_t slotBytes, uint32_t slots)
+      : fd_(fd), udp_(udp), offload_(offload), slotBytes_(slotBytes), slots_(slots), stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
   // Makes the buffers and the thread; answers the array of buffers, or nullptr with an exception pending.
   napi_value start(napi_env env, napi_value callback);
@@ -45,11 +51,14 @@ class Reader {
   bool waitReadable();
   int fill(uint8_t* batch);
   int fillTun(uint8_t* batch);
+  int fillOffload(uint8_t* batch);
   int fillUdp(uint8_t* batch);
+  int receiveJoined();
   void hand(uint32_t batch, int count);
 
   const int fd_;
   const bool udp_;
+  const bool offload_;
   const uint32_t slotBytes_;
   const uint32_t slots_;
   Descriptor stop_;
@@ -72,8 +81,24 @@ class Reader {
   std::vector<Ready> ready_;
   bool scheduled_ = false;
 
-  mmsghdr messages_[kMaxSlots];
-  iovec vectors_[kMaxSlots];
+  // With offload: the super-packet that is being cut; it may span batches.
+  std::vector<uint8_t> super_;
+  Segments segments_;
+
+  // Datagrams as received, and how far the current ones are cut; they may span batches.
+  struct Joined {
+    uint8_t address[kAddressSize];
+    uint32_t length;
+    uint32_t segment;
+    uint32_t offset;
+  };
+  std::vector<uint8_t> joinedBytes_;
+  Joined joined_[kJoinedMessages] = {};
+  uint32_t joinedNext_ = 0;
+  uint32_t joinedCount_ = 0;
+
+  mmsghdr messages_[kJoinedMessages];
+  iovec vectors_[kJoinedMessages];
 };
 
 napi_value Reader::start(napi_env env, napi_value callback) {
@@ -209,7 +234,39 @@ bool Reader::waitReadable() {
 }
 
 // Packets read, 0 when there is none, or a negative errno after which reading makes no sense.
-int Reader::fill(uint8_t* batch) { return udp_ ? fillUdp(batch) : fillTun(batch); }
+int Reader::fill(uint8_t* batch) {
+  if (udp_) return fillUdp(batch);
+  return offload_ ? fillOffload(batch) : fillTun(batch);
+}
+
+int Reader::fillOffload(uint8_t* batch) {
+  if (super_.empty()) super_.resize(sizeof(OffloadHeader) + kMaxSuperPacket);
+  const uint32_t room = slotBytes_ - kSlotHeader;
+  uint32_t count = 0;
+  while (count < slots_) {
+    if (segments_.isEmpty()) {
+      const ssize_t length = read(fd_, super_.data(), super_.size());
+      if (length < 0) {
+        if (errno == EINTR) continue;
+        if (errno == EAGAIN || count > 0) break;
+        return -errno;
+      }
+      OffloadHeader header;
+      constexpr uint32_t kHeader = sizeof header;
+      const uint32_t packetLength = length < static_cast<ssize_t>(kHeader) ? 0 : static_cast<uint32_t>(length) - kHeader;
+      memcpy(&header, super_.data(), kHeader);
+      if (packetLength == 0 || !segments_.open(header, super_.data() + kHeader, packetLength, room)) {
+        truncated_.fetch_add(1, std::memory_order_relaxed);
+        continue;
+      }
+    }
+    uint8_t* slot = batch + static_cast<size_t>(count) * slotBytes_;
+    const uint32_t stored = segments_.take(slot + kSlotHeader);
+    memcpy(slot, &stored, sizeof stored);
+    count++;
+  }
+  return static_cast<int>(count);
+}
 
 int Reader::fillTun(uint8_t* batch) {
   uint32_t count = 0;
@@ -228,30 +285,69 @@ int Reader::fillTun(uint8_t* batch) {
   return static_cast<int>(count);
 }
 
+// The kernel joins datagrams of one sender (UDP_GRO); they are cut apart here, into slots.
 int Reader::fillUdp(uint8_t* batch) {
-  for (uint32_t i = 0; i < slots_; i++) {
-    uint8_t* slot = batch + static_cast<size_t>(i) * slotBytes_;
-    vectors_[i] = {slot + kSlotHeader, slotBytes_ - kSlotHeader};
-    memset(&messages_[i], 0, sizeof messages_[i]);
-    messages_[i].msg_hdr.msg_name = slot + kAddressOffset;
-    messages_[i].msg_hdr.msg_namelen = kAddressSize;
-    messages_[i].msg_hdr.msg_iov = &vectors_[i];
-    messages_[i].msg_hdr.msg_iovlen = 1;
+  const uint32_t room = slotBytes_ - kSlotHeader;
+  uint32_t count = 0;
+  while (count < slots_) {
+    if (joinedNext_ == joinedCount_) {
+      const int error = receiveJoined();
+      if (error != 0) return count > 0 || error == EAGAIN ? static_cast<int>(count) : -error;
+    }
+    Joined& joined = joined_[joinedNext_];
+    const uint32_t left = joined.length - joined.offset;
+    const uint32_t length = left < joined.segment ? left : joined.segment;
+    if (length > room) {
+      truncated_.fetch_add(1, std::memory_order_relaxed);  // nothing we speak is that long
+    } else {
+      uint8_t* slot = batch + static_cast<size_t>(count) * slotBytes_;
+      memcpy(slot, &length, sizeof length);
+      memcpy(slot + kAddressOffset, joined.address, kAddressSize);
+      memcpy(slot + kSlotHeader, joinedBytes_.data() + joinedNext_ * kJoinedBytes + joined.offset, length);
+      count++;
+    }
+    joined.offset += length;
+    if (joined.offset >= joined.length) joinedNext_++;
   }
-  const int received = recvmmsg(fd_, messages_, slots_, MSG_DONTWAIT, nullptr);
+  return static_cast<int>(count);
+}
+
+// 0, EAGAIN, or an errno after which reading makes no sense.
+int Reader::receiveJoined() {
+  if (joinedBytes_.empty()) joinedBytes_.resize(kJoinedMessages * kJoinedBytes);
+  alignas(cmsghdr) uint8_t control[kJoinedMessages][CMSG_SPACE(sizeof(int))];
+  for (uint32_t i = 0; i < kJoinedMessages; i++) {
+    vectors_[i] = {joinedBytes_.data() + i * kJoinedBytes, kJoinedBytes};
+    memset(&messages_[i], 0, sizeof messages_[i]);
+    msghdr& header = messages_[i].msg_hdr;
+    header.msg_name = joined_[i].address;
+    header.msg_namelen = kAddressSize;
+    header.msg_iov = &vectors_[i];
+    header.msg_iovlen = 1;
+    header.msg_control = control[i];
+    header.msg_controllen = sizeof control[i];
+  }
+  joinedNext_ = joinedCount_ = 0;
+  const int received = recvmmsg(fd_, messages_, kJoinedMessages, MSG_DONTWAIT, nullptr);
   if (received < 0) {
     const int error = errno;
-    return error == EBADF || error == ENOTSOCK || error == EINVAL ? -error : 0;
+    return error == EBADF || error == ENOTSOCK || error == EINVAL ? error : EAGAIN;
   }
-  for (int i = 0; i < received; i++) {
-    uint32_t length = messages_[i].msg_len;
-    if ((messages_[i].msg_hdr.msg_flags & MSG_TRUNC) != 0) {
-      truncated_.fetch_add(1, std::memory_order_relaxed);
-      length = 0;  // nothing we speak is that long
+  for (uint32_t i = 0; i < static_cast<uint32_t>(received); i++) {
+    Joined& joined = joined_[i];
+    joined.length = messages_[i].msg_len;
+    joined.offset = 0;
+    joined.segment = joined.length > 0 ? joined.length : 1;
+    msghdr& header = messages_[i].msg_hdr;
+    for (cmsghdr* entry = CMSG_FIRSTHDR(&header); entry != nullptr; entry = CMSG_NXTHDR(&header, entry)) {
+      if (entry->cmsg_level != SOL_UDP || entry->cmsg_type != UDP_GRO) continue;
+      int segment = 0;
+      memcpy(&segment, CMSG_DATA(entry), sizeof segment);
+      if (segment > 0) joined.segment = static_cast<uint32_t>(segment);
     }
-    memcpy(batch + static_cast<size_t>(i) * slotBytes_, &length, sizeof length);
   }
-  return received;
+  joinedCount_ = static_cast<uint32_t>(received);
+  return joinedCount_ == 0 ? EAGAIN : 0;
 }
 
 struct Handle {
@@ -260,7 +356,7 @@ struct Handle {
 
 }  // namespace
 
-// startReader(fd, 'tun' | 'udp', slotBytes, slots, (batch, count) => void) → { handle, buffers }
+// startReader(fd, 'tun' | 'tun-offload' | 'udp', slotBytes, slots, (batch, count) => void) → { handle, buffers }
 // `count` below zero is a negative errno: the thread has ended.
 napi_value startReader(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
@@ -276,7 +372,7 @@ napi_value startReader(napi_env env, napi_callback_info info) {
     return throwErrno(env, "startReader", EINVAL);
   }
   Reader* reader = new (std::nothrow)
-      Reader(static_cast<int>(fd), kind == "udp", static_cast<uint32_t>(slotBytes), static_cast<uint32_t>(slots));
+      Reader(static_cast<int>(fd), kind == "udp", kind == "tun-offload", static_cast<uint32_t>(slotBytes), static_cast<uint32_t>(slots));
   if (reader == nullptr) return throwErrno(env, "startReader", ENOMEM);
   napi_value buffers = reader->start(env, arguments.at(4));
   if (buffers == nullptr) {

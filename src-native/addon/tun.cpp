@@ -1,4 +1,4 @@
-// The TUN device: open, batch write, state. Plain mode (no virtio header); one packet a system call.
+// The TUN device: open, batch write, state. With offloads (a virtio header before each packet) where the kernel has them.
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -9,12 +9,13 @@
 #include <cerrno>
 #include <cstring>
 
+#include "coalesce.h"
 #include "glue.h"
 #include "slot.h"
 
 namespace pintail {
 
-// openTun(name, mtu, kind) → { fd, name }. Kind is "tun" (IP packets) or "tap" (Ethernet frames, for the laboratory). The interface is down until bringUp(name), so that it can be configured before.
+// openTun(name, mtu, kind) → { fd, name, offload }. With offload each packet carries a virtio header (offload.h). Kind is "tun" (IP packets) or "tap" (Ethernet frames, for the laboratory). The interface is down until bringUp(name), so that it can be configured before.
 napi_value openTun(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   std::string name;
@@ -22,14 +23,19 @@ napi_value openTun(napi_env env, napi_callback_info info) {
   std::string kind;
   if (!arguments.readText(0, name) || !arguments.readInt(1, mtu) || !arguments.readText(2, kind)) return nullptr;
   if (name.size() >= IFNAMSIZ) return throwErrno(env, "interface name", ENAMETOOLONG);
-  if (kind != "tun" && kind != "tap") return throwErrno(env, "interface kind", EINVAL);
+  if (kind != "tun" && kind != "tun-plain" && kind != "tap") return throwErrno(env, "interface kind", EINVAL);
 
   Descriptor fd(open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK));
   if (fd.get() < 0) return throwErrno(env, "/dev/net/tun", errno);
   ifreq request{};
   memcpy(request.ifr_name, name.c_str(), name.size() + 1);
-  request.ifr_flags = static_cast<short>((kind == "tap" ? IFF_TAP : IFF_TUN) | IFF_NO_PI);
+  const bool wantsOffload = kind == "tun";
+  const int flags = kind == "tap" ? IFF_TAP | IFF_NO_PI : IFF_TUN | IFF_NO_PI | (wantsOffload ? IFF_VNET_HDR : 0);
+  request.ifr_flags = static_cast<short>(flags);
   if (ioctl(fd.get(), TUNSETIFF, &request) != 0) return throwErrno(env, "TUNSETIFF", errno);
+  if (wantsOffload && ioctl(fd.get(), TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) != 0) {
+    return throwErrno(env, "TUNSETOFFLOAD", errno);
+  }
 
   ifreq settings{};
   memcpy(settings.ifr_name, request.ifr_name, IFNAMSIZ);
@@ -41,6 +47,9 @@ napi_value openTun(napi_env env, napi_callback_info info) {
   napi_value result = nullptr;
   napi_create_object(env, &result);
   setMember(env, result, "name", text(env, request.ifr_name));
+  napi_value offload = nullptr;
+  napi_get_boolean(env, wantsOffload, &offload);
+  setMember(env, result, "offload", offload);
   setMember(env, result, "fd", number(env, fd.release()));
   return result;
 }
@@ -61,20 +70,33 @@ napi_value bringUp(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// writeTun(fd, slots, slotBytes, count) → 0, or the last error; packets after a failed one are still tried.
+// writeTun(fd, slots, slotBytes, count, offload 0|1) → 0, or the last error; packets after a failed one are still tried.
+// With offload the slots are scratch: joined packets are changed in place.
 napi_value writeTun(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   int64_t fd = -1;
   int64_t slotBytes = 0;
   int64_t count = 0;
+  int64_t offload = 0;
   uint8_t* data = nullptr;
   size_t size = 0;
   if (!arguments.readInt(0, fd) || !arguments.readBuffer(1, data, size) || !arguments.readInt(2, slotBytes) ||
-      !arguments.readInt(3, count)) {
+      !arguments.readInt(3, count) || !arguments.readInt(4, offload)) {
     return nullptr;
   }
   if (slotBytes <= kSlotHeader || count < 0 || static_cast<uint64_t>(count) * static_cast<uint64_t>(slotBytes) > size) {
     return throwErrno(env, "writeTun", EINVAL);
+  }
+  if (offload != 0) {
+    Coalescer coalescer(static_cast<int>(fd));
+    for (int64_t i = 0; i < count; i++) {
+      uint8_t* slot = data + i * slotBytes;
+      uint32_t length = 0;
+      memcpy(&length, slot, sizeof length);
+      if (length > 0 && length <= slotBytes - kSlotHeader) coalescer.add(slot + kSlotHeader, length);
+    }
+    coalescer.flush();
+    return number(env, coalescer.error());
   }
   int lastError = 0;
   for (int64_t i = 0; i < count; i++) {

@@ -163,6 +163,8 @@ napi_value openUdp(napi_env env, napi_callback_info info) {
     return throwErrno(env, "SO_MARK", errno);
   }
   growBuffers(fd.get());
+  // Datagrams of one sender arrive joined; a kernel without it delivers them one by one.
+  setsockopt(fd.get(), SOL_UDP, UDP_GRO, &on, sizeof on);
 
   sockaddr_in6 address6{};
   sockaddr_in address4{};

@@ -1,0 +1,88 @@
+#include "segments.h"
+
+#include <cstring>
+
+#include "checksum.h"
+
+namespace pintail {
+
+bool Segments::open(const OffloadHeader& header, uint8_t* packet, uint32_t length, uint32_t room) {
+  packet_ = packet;
+  length_ = length;
+  next_ = 0;
+  count_ = 0;
+  isTcp_ = false;
+  switch (header.gsoType & ~kGsoEcnBit) {
+    case kGsoNone:
+      return length <= room && openPlain(header);
+    case kGsoTcpV4:
+      return openTcp(header, false, room);
+    case kGsoTcpV6:
+      return openTcp(header, true, room);
+    default:
+      return false;
+  }
+}
+
+// The kernel leaves the transport checksum for the device to finish: the field holds the sum of the pseudo header.
+bool Segments::openPlain(const OffloadHeader& header) {
+  if ((header.flags & kNeedsChecksum) != 0) {
+    const uint32_t start = header.checksumStart;
+    const uint32_t field = start + header.checksumOffset;
+    if (start >= length_ || field + 2 > length_) return false;
+    uint16_t value = static_cast<uint16_t>(~fold(addBytes(0, packet_ + start, length_ - start)));
+    if (value == 0) value = 0xffff;  // zero means "none" for UDP, and the same number for everybody else
+    store16(packet_ + field, value);
+  }
+  count_ = 1;
+  return length_ > 0;
+}
+
+// The header length that the kernel states is wrong for forwarded packets, so it is taken from the packet.
+bool Segments::openTcp(const OffloadHeader& header, bool v6, uint32_t room) {
+  const uint32_t ipLength = header.checksumStart;
+  if (ipLength + 20 > length_ || header.segmentSize == 0) return false;
+  if (v6 ? (packet_[0] >> 4) != 6 || ipLength < 40 : (packet_[0] >> 4) != 4 || ipLength != (packet_[0] & 0x0fu) * 4) return false;
+  const uint32_t tcpLength = static_cast<uint32_t>(packet_[ipLength + 12] >> 4) * 4;
+  if (tcpLength < 20 || ipLength + tcpLength >= length_) return false;
+  headerLength_ = ipLength + tcpLength;
+  if (headerLength_ + header.segmentSize > room) return false;
+  ipLength_ = ipLength;
+  segmentSize_ = header.segmentSize;
+  count_ = (length_ - headerLength_ + segmentSize_ - 1) / segmentSize_;
+  isTcp_ = true;
+  v6_ = v6;
+  return true;
+}
+
+uint32_t Segments::take(uint8_t* slot) {
+  const uint32_t index = next_++;
+  if (!isTcp_) {
+    memcpy(slot, packet_, length_);
+    return length_;
+  }
+  const uint32_t offset = headerLength_ + index * segmentSize_;
+  const uint32_t payload = offset + segmentSize_ < length_ ? segmentSize_ : length_ - offset;
+  const uint32_t total = headerLength_ + payload;
+  memcpy(slot, packet_, headerLength_);
+  memcpy(slot + headerLength_, packet_ + offset, payload);
+
+  if (v6_) {
+    storeNumber16(slot + 4, total - 40);
+  } else {
+    storeNumber16(slot + 2, total);
+    storeNumber16(slot + 4, number16(slot + 4) + index);
+    checksumIpv4Header(slot, ipLength_);
+  }
+  uint8_t* tcp = slot + ipLength_;
+  storeNumber32(tcp + 4, number32(tcp + 4) + index * segmentSize_);
+  if (next_ < count_) tcp[13] = static_cast<uint8_t>(tcp[13] & ~(kFin | kPsh));
+  if (index > 0) tcp[13] = static_cast<uint8_t>(tcp[13] & ~kCwr);
+  const uint32_t tcpTotal = total - ipLength_;
+  storeNumber16(tcp + kTcpChecksumOffset, 0);
+  const uint64_t sum = addBytes(pseudoHeader(slot, v6_, kTcp, tcpTotal), tcp, tcpTotal);
+  store16(tcp + kTcpChecksumOffset, static_cast<uint16_t>(~fold(sum)));
+  return total;
+}
+
+}  // namespace pintail
