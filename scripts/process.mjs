@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { lifelineEnvironment, whenOrphaned, withLifeline } from './lifeline.mjs'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -70,7 +71,13 @@ function endTree(child, signal) {
 /** Runs a command on this terminal, passes signals on, answers its exit status. */
 export function runHere(command, args, options = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, stdio: 'inherit', ...options })
+    const child = spawn(command, args, {
+      cwd: root,
+      stdio: withLifeline(['inherit', 'inherit', 'inherit']),
+      ...options,
+      env: { ...(options.env ?? process.env), ...lifelineEnvironment },
+    })
+    whenOrphaned(() => endTree(child, 'SIGTERM'))
     const pass = (signal) => endTree(child, signal)
     process.on('SIGINT', pass)
     process.on('SIGTERM', pass)

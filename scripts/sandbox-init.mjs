@@ -3,6 +3,7 @@ import { execFileSync, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { whenStarterIsGone } from './lifeline.mjs'
 
 const mount = (target) => execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'tmpfs', target])
 try {
@@ -23,8 +24,14 @@ const scratch = mkdtempSync(join(tmpdir(), 'pintail-lab-'))
 mount(scratch) // what programs of the laboratory write: only visible in here, gone with us
 execFileSync('ip', ['link', 'set', 'lo', 'up'])
 
+let child
+const PATIENCE_MS = 8_000
+whenStarterIsGone(() => {
+  child?.kill('SIGTERM')
+  setTimeout(() => process.exit(143), PATIENCE_MS)
+})
 const [command, ...args] = process.argv.slice(2)
-const child = spawn(command, args, {
+child = spawn(command, args, {
   stdio: 'inherit',
   env: { ...process.env, PINTAIL_SANDBOX: '1', PINTAIL_LAB_SCRATCH: scratch },
 })

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
+import { lifelineEnvironment, whenOrphaned, withLifeline } from './lifeline.mjs'
 import { hasCommand, node24, ourEnvironment, root, runHere } from './process.mjs'
 import { makeReady } from './ready.mjs'
 import { sandboxed, sandboxProblem } from './sandbox.mjs'
@@ -48,6 +49,9 @@ if (options.help) {
   process.exit(0)
 }
 
+let end = (status) => process.exit(status)
+whenOrphaned(() => end(143))
+
 const hasDisplay = process.platform !== 'linux' || Boolean(process.env.DISPLAY || process.env.WAYLAND_DISPLAY)
 const wantsApp = !options.check && !options.headless && (hasDisplay || options.screenshot !== undefined)
 if (!wantsApp && !options.check && !options.headless)
@@ -84,8 +88,8 @@ function startNetwork(heard) {
   const [program, ...args] = sandboxed([node24, join(root, 'lab', 'demo-main.ts'), ...flags])
   const child = spawn(program, args, {
     cwd: root,
-    stdio: ['ignore', 'pipe', 'inherit', ...(options.here ? [openSync('/proc/self/ns/net', 'r')] : [])],
-    env: ourEnvironment(options.here ? { PINTAIL_OUTSIDE: '1' } : {}),
+    stdio: withLifeline(['ignore', 'pipe', 'inherit'], options.here ? openSync('/proc/self/ns/net', 'r') : 'ignore'),
+    env: ourEnvironment({ ...lifelineEnvironment, ...(options.here ? { PINTAIL_OUTSIDE: '1' } : {}) }),
     detached: true,
   })
   createInterface({ input: child.stdout }).on('line', (line) => heard(JSON.parse(line)))
@@ -95,7 +99,7 @@ function startNetwork(heard) {
 let network
 let app
 let ending = false
-async function end(status) {
+end = async (status) => {
   if (ending) return
   ending = true
   app?.kill('SIGTERM')

@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { lifelineEnvironment, whenOrphaned, withLifeline } from './lifeline.mjs'
 import { node24, ourEnvironment, root } from './process.mjs'
 import { makeReady } from './ready.mjs'
 import { sandboxed, sandboxProblem } from './sandbox.mjs'
@@ -18,8 +19,8 @@ function show(command, args) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: root,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: ourEnvironment({ CI: process.env.CI ?? 'true' }),
+      stdio: withLifeline(['ignore', 'pipe', 'pipe']),
+      env: ourEnvironment({ ...lifelineEnvironment, CI: process.env.CI ?? 'true' }),
     })
     let output = ''
     const hear = (chunk) => {
@@ -73,6 +74,7 @@ async function e2e() {
   return counts
 }
 
+whenOrphaned(() => process.exit(143))
 const missing = await makeReady(['lab', 'bench', 'display', 'electron'])
 const noLab = sandboxProblem()
 

@@ -97,17 +97,19 @@ test('DERP payloads: every decoder takes every payload', () => {
 test('DERP login boxes: nothing changed gets through', () => {
   const client = clientInfo.slice(FRAME_HEADER_BYTES)
   const server = serverInfo.slice(FRAME_HEADER_BYTES)
+  const boxes = [toHex(client.subarray(32)), toHex(server)]
   fuzz(
     1_500,
     (random) => mutate(random, [client, server]),
     (payload) => {
       const text = toHex(payload)
       const asClient = decodeClientInfo(crypto, serverPrivate, payload)
-      // the top bit of an X25519 key is not part of it, so a client may name itself in two ways
-      if (asClient.ok) expect(text.slice(64)).toBe(toHex(client).slice(64))
+      // Behind the key, which carries one bit that X25519 ignores. Both boxes have the same key (NaCl boxes have no
+      // direction), so the server's own, sent back, opens as well: the protocol is like that, TLS is what hides it.
+      if (asClient.ok) expect(boxes).toContain(text.slice(64))
       else expectReason(asClient.reason)
       const asServer = decodeServerInfo(crypto, nodePrivate, serverPublic, payload)
-      if (asServer.ok) expect(text).toBe(toHex(server))
+      if (asServer.ok) expect(boxes).toContain(text)
       else expectReason(asServer.reason)
     },
   )
