@@ -3,7 +3,7 @@
 //
 // Downwards: children get the reading end of a pipe as descriptor 4, whose other end only we hold; it closes when we are gone.
 // Upwards: a script whose parent has gone is adopted by another process, and notices.
-import { fstatSync } from 'node:fs'
+import { fstatSync, readFileSync } from 'node:fs'
 import { Socket } from 'node:net'
 
 const DESCRIPTOR = 4
@@ -39,13 +39,26 @@ function isPipe(descriptor) {
   }
 }
 
-/** Calls `end` once when our parent is not our parent any more. */
+/**
+ * Calls `end` once when our parent, or its parent, is another one than at the start: npm runs a script through a shell, which
+ * stays when npm is killed.
+ */
 export function whenOrphaned(end) {
-  const parent = process.ppid
+  const before = ancestors()
   const timer = setInterval(() => {
-    if (process.ppid === parent) return
+    if (ancestors() === before) return
     clearInterval(timer)
     end()
   }, LOOK_MS)
   timer.unref()
+}
+
+function ancestors() {
+  try {
+    const grandparent = /^\d+ \(.*\) \S (\d+)/s.exec(readFileSync(`/proc/${process.ppid}/stat`, 'utf8'))?.[1]
+    return `${process.ppid} ${grandparent}`
+  } catch (error) {
+    if (error.code !== 'ENOENT' && error.code !== 'ESRCH') throw error
+    return String(process.ppid) // no /proc here, or the parent has just gone
+  }
 }
