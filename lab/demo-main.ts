@@ -33,14 +33,21 @@ if (words.includes('--check')) {
 }
 
 let ending = false
+let isOpen = false
 const end = new Promise<void>((resolve) => {
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.on(signal, () => {
+      // Half a network is not worth closing in order: the sandbox ends with us and takes it along.
+      if (!isOpen) {
+        if (!words.includes('--keep')) discard(folder)
+        process.exit(143)
+      }
       ending = true
       resolve()
     })
 })
 const network = await DemoNetwork.open({ folder, progress, here: words.includes('--here') })
+isOpen = true
 const machines = [...network.machines.values()].map(({ name, address }) => ({ name, address }))
 say({ kind: 'ready', socket: network.me.socketPath, address: await network.me.address(), key: network.key, machines })
 
