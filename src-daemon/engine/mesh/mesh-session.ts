@@ -13,7 +13,7 @@ import type { WireGuardEffect } from '../../../src-protocol/machines/wireguard/e
 import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
 import { looksLikeDisco } from '../../../src-protocol/wire/disco.ts'
 import { shortNodeKey } from '../../../src-protocol/wire/keys.ts'
-import { isStun } from '../../../src-protocol/wire/stun.ts'
+import { isStunResponse } from '../../../src-protocol/wire/stun.ts'
 import { messageType } from '../../../src-protocol/wire/wireguard.ts'
 import type { Log } from '../../io/log/log.ts'
 import { nodeAddresses } from '../node-text.ts'
@@ -218,7 +218,7 @@ export class MeshSession {
   }
 
   #handleDatagram(from: IpPort, bytes: Uint8Array, now: Ms): void {
-    if (isStun(bytes)) this.#o.onStun(from, bytes)
+    if (isStunResponse(bytes)) this.#o.onStun(from, bytes)
     else if (looksLikeDisco(bytes)) this.#performPaths(this.#paths.handleDatagram(bytes, from, now))
     else this.#perform(this.#device.handleDatagram(bytes, { kind: 'udp', from }, now))
   }
