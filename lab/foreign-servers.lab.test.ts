@@ -21,7 +21,7 @@ const hasStock = stockProgram('tailscaled') !== undefined
 /** Neither UDP nor anything but the relay's TCP: adds a table of its own, so that a daemon's rules stay. */
 async function cutUdp(daemon: Daemon, cut: boolean): Promise<void> {
   const table =
-    'table inet lab-cut { chain out { type filter hook output priority filter; meta l4proto udp oifname "eth0" drop; }; chain in { type filter hook input priority filter; meta l4proto udp iifname "eth0" drop; }; }'
+    'table inet lab-cut { chain out { type filter hook output priority filter; meta l4proto 17 oifname "eth0" drop; }; chain in { type filter hook input priority filter; meta l4proto 17 iifname "eth0" drop; }; }'
   await daemon.host.must('nft', ['-f', '-'], { input: cut ? table : 'delete table inet lab-cut' })
 }
 

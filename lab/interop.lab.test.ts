@@ -61,7 +61,7 @@ describe.skipIf(!hasStock)('with stock tailscaled and our server', () => {
 
   test('without UDP they go on over our relay: ping and 10 MB both ways', async () => {
     const noUdp =
-      'table inet cut { chain out { type filter hook output priority filter; meta l4proto udp oifname "eth0" drop; }; chain in { type filter hook input priority filter; meta l4proto udp iifname "eth0" drop; }; }'
+      'table inet cut { chain out { type filter hook output priority filter; meta l4proto 17 oifname "eth0" drop; }; chain in { type filter hook input priority filter; meta l4proto 17 iifname "eth0" drop; }; }'
     await ours.host.rules(noUdp)
     try {
       const pong = await eventually(

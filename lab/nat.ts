@@ -2,6 +2,8 @@
  * NAT and firewall behaviours of home, office and mobile routers, as nftables rule sets for a router whose interfaces are
  * `wan` and `lan`. Words as in RFC 4787: EIM/EDM = endpoint-(in)dependent mapping, EIF/ADF/APDF = filtering by nothing /
  * address / address and port.
+ *
+ * Protocols are numbers (1 ICMP, 17 UDP, 58 ICMPv6): their names need /etc/protocols, which a bare system lacks.
  */
 export const natKinds = {
   /** The usual Linux home router: EIM + APDF. */
@@ -31,7 +33,7 @@ table inet guard {
     iif lo accept
     iifname "lan" accept
     ct state established,related accept
-    meta l4proto { icmp, ipv6-icmp } accept
+    meta l4proto { 1, 58 } accept
   }
   chain forward {
     type filter hook forward priority filter; policy drop;
@@ -39,7 +41,7 @@ table inet guard {
     ct state established,related accept
     iifname "lan" accept
     ct status dnat accept
-    meta l4proto ipv6-icmp accept
+    meta l4proto 58 accept
   }
 }
 `
@@ -69,16 +71,16 @@ table ip nat {
   map outside { type ipv4_addr . inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 120s; size 65535; }
   chain incoming {
     type nat hook prerouting priority dstnat;
-    iifname "wan" meta l4proto udp dnat ip to ${incomingKey}udp dport map @inside
+    iifname "wan" meta l4proto 17 dnat ip to ${incomingKey}udp dport map @inside
   }
   chain outgoing {
     type nat hook postrouting priority srcnat;
-    oifname "wan" meta l4proto udp snat ip to ip saddr . udp sport map @outside
+    oifname "wan" meta l4proto 17 snat ip to ip saddr . udp sport map @outside
     oifname "wan" masquerade
   }
   chain remember {
     type filter hook postrouting priority srcnat + 10;
-    oifname "wan" ct direction original meta l4proto udp update @inside { ${outgoingKey}udp sport : ct original ip saddr . ct original proto-src } update @outside { ct original ip saddr . ct original proto-src : ip saddr . udp sport }
+    oifname "wan" ct direction original meta l4proto 17 update @inside { ${outgoingKey}udp sport : ct original ip saddr . ct original proto-src } update @outside { ct original ip saddr . ct original proto-src : ip saddr . udp sport }
   }
 }
 `
@@ -106,7 +108,7 @@ export function natRules(kind: NatKind, insideHost: string): string {
     case 'one2one':
       return stateful + translate('', `iifname "wan" dnat to ${insideHost}`)
     case 'noudp':
-      return stateful + translate('') + refuse('meta l4proto udp drop')
+      return stateful + translate('') + refuse('meta l4proto 17 drop')
     case 'udp3478':
       return stateful + translate('') + refuse('iifname "lan" udp dport != { 53, 3478 } drop')
     case 'firewall':

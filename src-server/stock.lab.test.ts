@@ -15,7 +15,7 @@ const tailscale = stockProgram('tailscale')
 const hasStock = tailscale !== undefined && stockProgram('tailscaled') !== undefined
 
 const NO_UDP =
-  'table inet cut { chain out { type filter hook output priority filter; meta l4proto udp oifname "eth0" drop; }; chain in { type filter hook input priority filter; meta l4proto udp iifname "eth0" drop; }; }'
+  'table inet cut { chain out { type filter hook output priority filter; meta l4proto 17 oifname "eth0" drop; }; chain in { type filter hook input priority filter; meta l4proto 17 iifname "eth0" drop; }; }'
 
 describe.skipIf(!hasStock)('stock tailscaled 1.102.5 in our network', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pt-'))
