@@ -129,23 +129,26 @@ test('a second daemon on the same state folder refuses and says who holds it; th
   expect((await daemon.status()).BackendState).toBe('Running')
 })
 
+/**
+ * Asks as `nobody`. The rights are dropped inside the process, because a checkout in somebody's home may not be readable for
+ * nobody. Prints the status, or "one-user" where a user namespace knows one user only.
+ */
+const asNobody = (socket: string, method: string, path: string, body: string) => `
+const http = require('node:http')
+try { process.setgroups([]); process.setgid(65534); process.setuid(65534) } catch { console.log('one-user'); process.exit() }
+const request = http.request({ socketPath: ${JSON.stringify(socket)}, method: '${method}', path: '/localapi/v0/${path}', headers: { Host: 'local-tailscaled.sock' } }, (r) => { r.resume(); console.log(r.statusCode) })
+request.on('error', (error) => console.log(error.code))
+request.end(${JSON.stringify(body)})`
+
 test('a caller without rights may look and not touch', async ({ skip }) => {
-  const asNobody = (...words: string[]) =>
-    machine.host.run('setpriv', [
-      '--reuid=65534',
-      '--clear-groups',
-      process.execPath,
-      pintail,
-      `--socket=${daemon.socketPath}`,
-      ...words,
-    ])
   await must('chmod', ['755', folder, join(folder, 'd')])
-  const look = await asNobody('status')
-  if (/setpriv/.test(look.stderr)) skip('this user namespace has one user only')
-  expect(look.code, look.stderr).toBe(0)
-  const touch = await asNobody('down')
-  expect(touch.code).toBe(1)
-  expect(touch.stderr).toMatch(/Access denied/)
+  const ask = async (method: string, path: string, body = '') =>
+    (await machine.host.must(process.execPath, ['-e', asNobody(daemon.socketPath, method, path, body)])).trim()
+  const look = await ask('GET', 'status')
+  if (look === 'one-user') skip('this user namespace has one user only')
+  expect(look).toBe('200')
+  expect(await ask('PATCH', 'prefs', '{"WantRunning":false,"WantRunningSet":true}')).toBe('403')
+  expect(await ask('POST', 'logout')).toBe('403')
   expect((await daemon.status()).BackendState).toBe('Running')
 })
 
