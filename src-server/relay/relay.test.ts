@@ -21,7 +21,7 @@ import { type Front, openFront } from '../http/front.ts'
 import { makeCertificate } from './certificate.ts'
 import { RelayPart } from './relay-part.ts'
 import { RelayServer } from './relay-server.ts'
-import { openStun } from './stun-server.ts'
+import { openStun, stunAnswer } from './stun-server.ts'
 
 let server: RelayServer
 let front: Front
@@ -306,4 +306,10 @@ test('[SRV-6.8] STUN answers the clients own question over IPv4 and IPv6 and not
     socket.close()
   }
   await stun.close()
+})
+
+test('[SRV-6.8] a request with the forged source port 0 gets silence, not the end of the server', () => {
+  const request = encodeStunRequest(nodeCrypto.randomBytes(12))
+  expect(stunAnswer(request, { address: '203.0.113.1', port: 0 })).toBeUndefined()
+  expect(stunAnswer(request, { address: '203.0.113.1', port: 1 })).toHaveLength(32)
 })

@@ -13,15 +13,8 @@ export interface StunServer {
 export async function openStun(address: ListenAddress): Promise<StunServer> {
   const socket = await bind(address)
   socket.on('message', (message, from) => {
-    const request = decodeStunRequest(message)
-    if (!request.ok) return
-    // a wildcard socket sees IPv4 as ::ffff:a.b.c.d; the answer names the IPv4 address
-    socket.send(
-      encodeStunResponse(request.value, ipPort(from.address.split('%', 1)[0]!, from.port)),
-      from.port,
-      from.address,
-      () => undefined,
-    )
+    const answer = stunAnswer(message, from)
+    if (answer !== undefined) socket.send(answer, from.port, from.address, () => undefined)
   })
   socket.on('error', () => undefined) // an ICMP error about an answer concerns nobody
   return {
@@ -32,6 +25,18 @@ export async function openStun(address: ListenAddress): Promise<StunServer> {
       return promise
     },
   }
+}
+
+/** What goes back to where a datagram came from; undefined = silence. */
+export function stunAnswer(
+  message: Uint8Array,
+  from: { readonly address: string; readonly port: number },
+): Uint8Array | undefined {
+  if (from.port === 0) return undefined // forged: nobody can be answered there, and dgram throws at the attempt
+  const request = decodeStunRequest(message)
+  if (!request.ok) return undefined
+  // a wildcard socket sees IPv4 as ::ffff:a.b.c.d; the answer names the IPv4 address
+  return encodeStunResponse(request.value, ipPort(from.address.split('%', 1)[0]!, from.port))
 }
 
 async function bind(address: ListenAddress): Promise<Socket> {
