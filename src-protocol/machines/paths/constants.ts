@@ -33,5 +33,12 @@ export const PONG_PATIENCE_MS: Ms = 500
 export const MISSING_PONGS = 2
 /** A peer's ping from an unknown address is answered by one of ours, at most this often. */
 export const PING_BACK_INTERVAL_MS: Ms = 500
+/** Of a list of addresses that a peer or the server gives us; honest ones are shorter. Each costs a ping. */
+export const MAX_LISTED_ENDPOINTS = 64
+/** A peer may ask to be called this often at once, and then once per interval: it must not aim our pings at others. */
+export const CALLS_AT_ONCE = 4
+export const CALL_INTERVAL_MS: Ms = 1_000
+/** Beyond this the oldest unanswered pings of a peer count as lost. */
+export const MAX_OUTSTANDING_PINGS = 1_024
 /** How many transitions the "why relayed?" screen can look back on. */
 export const HISTORY_LENGTH = 64

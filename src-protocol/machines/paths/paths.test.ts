@@ -194,6 +194,32 @@ describe('[PATH-5] who is believed', () => {
     const liar = { relayRegion: REGION, nodeKey: new Uint8Array(32).fill(3) }
     expect(net.a.paths.handleDatagram(ping.bytes, liar, net.now)).toEqual([])
   })
+  test('a peer that floods us with call-me-maybe aims few pings at others', () => {
+    const net = new TwoPeers()
+    const discoPrivate = crypto.newPrivateKey()
+    const nodeKey = crypto.randomBytes(32)
+    const facts = { nodeKey, discoKey: crypto.x25519PublicKey(discoPrivate), endpoints: [], derpRegion: REGION }
+    net.a.paths.setPeer(2, facts, net.now)
+    const endpoints = Array.from({ length: 3_000 }, (_, n) => `198.51.100.${n % 250}:${1000 + n}` as IpPort)
+    const call = forged(net, { kind: 'callMeMaybe', endpoints }, discoPrivate)
+    let pings = 0
+    for (let n = 0; n < 1_000; n++) {
+      const effects = net.a.paths.handleDatagram(call, { relayRegion: REGION, nodeKey }, net.now + n)
+      pings += effects.filter((e) => e.kind === 'sendDatagram').length
+    }
+    expect(pings).toBeGreaterThan(0)
+    expect(pings).toBeLessThanOrEqual(5 * 64)
+  })
+  test('addresses without a port are not called', () => {
+    const net = new TwoPeers()
+    const discoPrivate = crypto.newPrivateKey()
+    const nodeKey = crypto.randomBytes(32)
+    const facts = { nodeKey, discoKey: crypto.x25519PublicKey(discoPrivate), endpoints: [], derpRegion: REGION }
+    net.a.paths.setPeer(2, facts, net.now)
+    const call = forged(net, { kind: 'callMeMaybe', endpoints: ['198.51.100.1:0' as IpPort] }, discoPrivate)
+    const effects = net.a.paths.handleDatagram(call, { relayRegion: REGION, nodeKey }, net.now)
+    expect(effects.filter((e) => e.kind === 'sendDatagram')).toEqual([])
+  })
   test('noise is counted, never thrown; candidates stay bounded', () => {
     const net = new TwoPeers()
     const ping = net.b.paths.ping(1, {}, net.now).effects.find((e) => e.kind === 'sendDatagram')!

@@ -415,8 +415,8 @@ function find(entries: ReadonlySet<Entry>, nodeKeyHex: string): Entry | undefine
   return undefined
 }
 
-/** IPv6 link-local addresses mean nothing on another machine. */
+/** IPv6 link-local addresses mean nothing on another machine, and nobody listens on port 0. */
 function isUsable(endpoint: IpPort): boolean {
   const parsed = parseIpPort(endpoint)
-  return parsed.ok && !(parsed.value.ip.length === 16 && isLinkLocal(parsed.value.ip))
+  return parsed.ok && parsed.value.port !== 0 && !(parsed.value.ip.length === 16 && isLinkLocal(parsed.value.ip))
 }

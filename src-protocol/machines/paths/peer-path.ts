@@ -10,10 +10,14 @@ import type { PathKind, PathReason } from '../../../src-contract/localapi/pintai
 import { isBetterPath } from './better-path.ts'
 import { type Candidate, Candidates } from './candidates.ts'
 import {
+  CALL_INTERVAL_MS,
+  CALLS_AT_ONCE,
   DISCOVERY_INTERVAL_MS,
   GOOD_ENOUGH_MS,
   HEARTBEAT_MS,
   HISTORY_LENGTH,
+  MAX_LISTED_ENDPOINTS,
+  MAX_OUTSTANDING_PINGS,
   MISSING_PONGS,
   PING_BACK_INTERVAL_MS,
   PING_TIMEOUT_MS,
@@ -71,6 +75,8 @@ export class PeerPath {
   /** Pending repetitions of a round's pings. */
   #punches: Ms[] = []
   #missingPongs = 0
+  /** Calls it may still make, as of that time. */
+  #calls = { left: CALLS_AT_ONCE, atMs: 0 }
   /** Where the peer was last heard over a relay; used when it has no home. */
   #heardRegion = 0
   #shownKind: PathKind = 'none'
@@ -79,7 +85,7 @@ export class PeerPath {
   constructor(facts: PathPeer, newTransaction: () => string, now: Ms) {
     this.#facts = facts
     this.#newTransaction = newTransaction
-    this.candidates.setNetmap(facts.endpoints)
+    this.candidates.setNetmap(facts.endpoints.slice(0, MAX_LISTED_ENDPOINTS))
     this.#note(now, 'idle')
   }
 
@@ -104,7 +110,7 @@ export class PeerPath {
   setFacts(facts: PathPeer, now: Ms): PathWish[] {
     const before = this.#facts
     this.#facts = facts
-    const fresh = this.candidates.setNetmap(facts.endpoints)
+    const fresh = this.candidates.setNetmap(facts.endpoints.slice(0, MAX_LISTED_ENDPOINTS))
     if (facts.wireGuardOnly) return this.#afterChange(now, 'endpoint-gone')
     const restarted = !sameKey(before.discoKey, facts.discoKey)
     if (restarted) {
@@ -187,9 +193,17 @@ export class PeerPath {
 
   /** The peer asks to be pinged at these addresses: it has just pinged ours, so its doors are open now. */
   handleCallMeMaybe(endpoints: readonly IpPort[], now: Ms): PathWish[] {
-    this.candidates.setCallMeMaybe(endpoints)
+    if (!this.#mayCall(now)) return []
+    this.candidates.setCallMeMaybe(endpoints.slice(0, MAX_LISTED_ENDPOINTS))
     if (!this.#isTrusted(now)) this.#punches = PUNCH_AGAIN_MS.map((delay) => now + delay)
     return [...this.candidates.all()].map(({ endpoint }) => this.#ping(endpoint, now))
+  }
+
+  #mayCall(now: Ms): boolean {
+    const { left, atMs } = this.#calls
+    const calls = Math.min(CALLS_AT_ONCE, left + (now - atMs) / CALL_INTERVAL_MS)
+    this.#calls = { left: calls >= 1 ? calls - 1 : calls, atMs: now }
+    return calls >= 1
   }
 
   handleSendFailed(to: IpPort, now: Ms): PathWish[] {
@@ -316,6 +330,8 @@ export class PeerPath {
     const candidate = this.candidates.get(to)
     if (candidate !== undefined) candidate.pingedMs = now
     const transaction = this.#newTransaction()
+    const oldest = this.#outstanding.size < MAX_OUTSTANDING_PINGS ? undefined : this.#outstanding.keys().next().value
+    if (oldest !== undefined) this.#outstanding.delete(oldest)
     this.#outstanding.set(transaction, { to, sentMs: now, watched: this.#best?.endpoint === to, missed: false })
     return { kind: 'ping', to, transaction }
   }
