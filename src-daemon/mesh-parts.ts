@@ -1,5 +1,6 @@
 /** The concrete parts behind the mesh: paths, relays and netcheck (`engine/mesh/needs.ts`). */
 
+import { networkInterfaces } from 'node:os'
 import { Paths } from '../src-protocol/machines/paths/paths.ts'
 import type { Crypto } from '../src-protocol/wire/crypto.ts'
 import type { OpenNetcheck, OpenRelays, PathMachine } from './engine/mesh/needs.ts'
@@ -22,9 +23,19 @@ export function meshParts({ crypto, log, nowMs, wallMs, random01, fwmark, tunNam
   openRelays: OpenRelays
   openNetcheck: OpenNetcheck
 } {
+  /** When each region's relay was last heard: relays tell, netcheck asks. */
+  const heardMs = new Map<number, number>()
   return {
     openPaths: (keys) => new Paths({ crypto, ...keys, wallClockMs: wallMs }),
-    openRelays: relayOpener({ crypto, fwmark, now: nowMs, random01, log: log.part('relays') }),
+    openRelays: relayOpener({
+      crypto,
+      fwmark,
+      now: nowMs,
+      random01,
+      ownAddresses,
+      log: log.part('relays'),
+      onHeard: (region) => heardMs.set(region, nowMs()),
+    }),
     openNetcheck: netcheckOpener({
       crypto,
       fwmark,
@@ -32,6 +43,11 @@ export function meshParts({ crypto, log, nowMs, wallMs, random01, fwmark, tunNam
       wallMs,
       log: log.part('netcheck'),
       ownInterface: tunName,
+      heardMs: (region) => heardMs.get(region),
     }),
   }
+}
+
+function ownAddresses(): string[] {
+  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address))
 }

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import type { DerpMap } from '../../src-contract/control/map.ts'
+import type { DerpMap, DerpNode } from '../../src-contract/control/map.ts'
 import { nodeCrypto as crypto } from '../../src-protocol/crypto/node-crypto.ts'
 import { ipPort, splitIpPort } from '../../src-protocol/wire/ip.ts'
 import { parseConfig } from '../../src-server/config/load.ts'
@@ -35,7 +35,7 @@ afterEach(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const derpMap = (stunPort: number): DerpMap => ({
+const derpMap = (stunPort: number, change: Partial<DerpNode> = {}): DerpMap => ({
   Regions: {
     9: {
       RegionID: 9,
@@ -50,6 +50,7 @@ const derpMap = (stunPort: number): DerpMap => ({
           CertName: pinOf(keepCertificate(folder, '127.0.0.1', Date.now()).cert),
           DERPPort: server.relayPort!,
           STUNPort: stunPort,
+          ...change,
         },
       ],
     },
@@ -57,7 +58,15 @@ const derpMap = (stunPort: number): DerpMap => ({
 })
 function netcheck(): Netcheck {
   const check = new Netcheck(
-    { crypto, fwmark: 0, now: () => performance.now(), wallMs: Date.now, log: silentLog, ownInterface: undefined },
+    {
+      crypto,
+      fwmark: 0,
+      now: () => performance.now(),
+      wallMs: Date.now,
+      log: silentLog,
+      ownInterface: undefined,
+      heardMs: () => undefined,
+    },
     (to, bytes) => {
       const { address, port } = splitIpPort(to)
       socket.send(bytes, port, address)
@@ -88,6 +97,37 @@ test('[NC-2.5] without UDP: the relay’s distance over TLS, and it is home', as
   silent.close()
   expect(report).toMatchObject({ UDP: false, IPv4: true, PreferredDERP: 9, GlobalV4: '', GlobalV4Counters: null })
   expect(report.RegionLatency['9']).toBeGreaterThan(0)
+})
+
+test('[NC-2.5] a relay that has no STUN is measured at once', async () => {
+  const started = performance.now()
+  const report = await netcheck().run(derpMap(-1), AbortSignal.timeout(5_000))
+  expect(performance.now() - started).toBeLessThan(2_000)
+  expect(report).toMatchObject({ UDP: false, PreferredDERP: 9 })
+})
+
+test('[NC-2.5] the first node is dead: the next one’s distance counts', async () => {
+  const map = derpMap(-1)
+  map.Regions!['9']!.Nodes!.unshift({ ...map.Regions!['9']!.Nodes![0]!, Name: '9x', DERPPort: 1 })
+  expect(await netcheck().run(map, AbortSignal.timeout(5_000))).toMatchObject({ PreferredDERP: 9 })
+})
+
+test('[NC-2.4] a node whose name leads nowhere is not waited for', async () => {
+  const started = performance.now()
+  const map = derpMap(server.stunPort!)
+  map.Regions!['9']!.Nodes!.push({ Name: '9b', RegionID: 9, HostName: 'relay.invalid' })
+  expect(await netcheck().run(map, AbortSignal.timeout(5_000))).toMatchObject({ UDP: true })
+  expect(performance.now() - started).toBeLessThan(2_500)
+})
+
+test('a run that begins while the one before is being aborted hears its answers', async () => {
+  const check = netcheck()
+  const stop = new AbortController()
+  const first = check.run(derpMap(1), stop.signal)
+  stop.abort(new Error('enough'))
+  const second = check.run(derpMap(server.stunPort!), AbortSignal.timeout(5_000))
+  await expect(first).rejects.toThrow('enough')
+  expect(await second).toMatchObject({ UDP: true, PreferredDERP: 9 })
 })
 
 test('an abort ends a run', async () => {

@@ -4,7 +4,6 @@
  *                                                                                                       [netcheck.md §2]
  */
 import { createSocket } from 'node:dgram'
-import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { DerpMap, DerpNode } from '../../src-contract/control/map.ts'
@@ -12,18 +11,14 @@ import type { IpPort, Ms } from '../../src-contract/ids.ts'
 import type { NetcheckReport } from '../../src-contract/localapi/netcheck.ts'
 import { icmpEcho } from '../../src-native/os-calls.ts'
 import { chooseHome, HISTORY_MS, type MeasuredRound } from '../../src-protocol/machines/netcheck/home.ts'
-import { type Findings, NetcheckRound } from '../../src-protocol/machines/netcheck/netcheck.ts'
-import {
-  type Family,
-  type LastRound,
-  measurableRegions,
-  planProbes,
-} from '../../src-protocol/machines/netcheck/plan.ts'
+import { type Findings, NetcheckRound, type StunProbe } from '../../src-protocol/machines/netcheck/netcheck.ts'
+import { type Family, type LastRound, planProbes, relayRegions } from '../../src-protocol/machines/netcheck/plan.ts'
 import type { Crypto } from '../../src-protocol/wire/crypto.ts'
 import { ipPort, isLinkLocal, isTailscaleIp, parseIp, splitIpPort } from '../../src-protocol/wire/ip.ts'
 import { captivePortal } from '../io/derp/captive-portal.ts'
 import { httpsLatencyMs } from '../io/derp/latency.ts'
-import type { Log } from '../io/log/log.ts'
+import { hostOf, resolve } from '../io/derp/targets.ts'
+import { errorText, type Log } from '../io/log/log.ts'
 import type { NetcheckShell, OpenNetcheck } from './mesh/needs.ts'
 
 const FULL_EVERY_MS: Ms = 5 * 60_000
@@ -39,7 +34,12 @@ export interface NetcheckOptions {
   readonly log: Log
   /** Names of our own interfaces: their addresses do not count as connectivity. */
   readonly ownInterface: string | undefined
+  /** When something last arrived from a region's relay: it is alive, whatever a measurement says. */
+  readonly heardMs: (region: number) => Ms | undefined
 }
+
+/** The addresses behind names, each looked up once per run; undefined = there is none. */
+type Lookup = (host: string, family: Family) => Promise<string | undefined>
 
 export function netcheckOpener(options: NetcheckOptions): OpenNetcheck {
   return (sendStun) => new Netcheck(options, sendStun)
@@ -50,11 +50,11 @@ export class Netcheck implements NetcheckShell {
   readonly #sendStun: (to: IpPort, bytes: Uint8Array) => void
   #round: NetcheckRound | undefined
   #onProgress: (() => void) | undefined
+  #fullMap: DerpMap | undefined
   #rounds: MeasuredRound[] = []
   #last: (LastRound & { readonly hadUdp: boolean }) | undefined
   #fullMs: Ms | undefined
   #home = 0
-  #heardHomeMs: Ms | undefined
 
   constructor(options: NetcheckOptions, sendStun: (to: IpPort, bytes: Uint8Array) => void) {
     this.#o = options
@@ -66,58 +66,69 @@ export class Netcheck implements NetcheckShell {
     this.#onProgress?.()
   }
 
-  /** A frame of this region's relay arrived: the home is alive, whatever the measurement says. */
-  heardRelay(region: number): void {
-    if (region === this.#home) this.#heardHomeMs = this.#o.now()
-  }
-
-  async run(derpMap: DerpMap, signal: AbortSignal): Promise<NetcheckReport> {
+  async run(derpMap: DerpMap, signal: AbortSignal, wanted?: { readonly full: boolean }): Promise<NetcheckReport> {
     const startedMs = this.#o.now()
     const families = usableFamilies(this.#o.ownInterface)
     const isFull =
+      wanted?.full === true ||
       this.#fullMs === undefined ||
+      this.#fullMap !== derpMap ||
       startedMs - this.#fullMs >= FULL_EVERY_MS ||
       this.#last === undefined ||
       !this.#last.hadUdp
-    if (isFull) this.#fullMs = startedMs
+    if (isFull) {
+      this.#fullMs = startedMs
+      this.#fullMap = derpMap
+    }
     const last = isFull ? undefined : this.#last
     const plan = planProbes({ derpMap, hasV4: families.v4, hasV6: families.v6, home: this.#home, last })
     const limit = AbortSignal.any([signal, AbortSignal.timeout(REPORT_LIMIT_MS)])
-    const portal = isFull ? captivePortal(derpMap, this.#home, limit) : Promise.resolve(null)
-    const findings = await this.#stun(new NetcheckRound({ crypto: this.#o.crypto, plan, isFull }, startedMs), limit)
+    const lookup = lookupOnce(limit)
+    const portalStop = new AbortController()
+    const portal = isFull
+      ? captivePortal(derpMap, this.#home, {
+          fwmark: this.#o.fwmark,
+          signal: AbortSignal.any([limit, portalStop.signal]),
+        })
+      : Promise.resolve(null)
+    const round = new NetcheckRound({ crypto: this.#o.crypto, plan, isFull }, startedMs)
+    const findings = await this.#stun(round, lookup, limit)
+    // Where STUN has worked there is no portal to look for.
+    if (findings.hasUdp) portalStop.abort(new Error('not needed'))
     signal.throwIfAborted()
     const [https, icmp] = findings.hasUdp
       ? [[], false]
-      : await Promise.all([this.#https(derpMap, findings, limit), this.#icmp(derpMap, findings)])
-    signal.throwIfAborted()
-    // Where STUN has worked there is no portal to wait for.
+      : await Promise.all([this.#https(derpMap, findings, limit), this.#icmp(derpMap, findings, lookup)])
     const captive = findings.hasUdp ? null : await portal
+    signal.throwIfAborted()
     return this.#report(derpMap, findings, { https, icmp, captive, os: await osHasV6() })
   }
 
   /** The STUN phase: until the round says it is over. */
-  async #stun(round: NetcheckRound, signal: AbortSignal): Promise<Findings> {
+  async #stun(round: NetcheckRound, lookup: Lookup, signal: AbortSignal): Promise<Findings> {
     this.#round = round
     try {
       while (!round.isFinished && !signal.aborted) {
-        for (const probe of round.wake(this.#o.now())) void this.#send(round, probe)
+        for (const probe of round.wake(this.#o.now())) void this.#send(round, probe, lookup)
         const at = round.nextWake()
         if (at === undefined) break
         await this.#progressOr(Math.max(0, at - this.#o.now()), signal)
       }
     } finally {
-      this.#round = undefined
-      this.#onProgress = undefined
+      // The next run may have begun while this one learned that it was aborted.
+      if (this.#round === round) this.#round = undefined
     }
     return round.findings
   }
 
-  async #send(round: NetcheckRound, probe: { node: DerpNode; family: Family; bytes: Uint8Array; transaction: string }) {
-    const to = await stunAddress(probe.node, probe.family)
+  async #send(round: NetcheckRound, probe: StunProbe, lookup: Lookup): Promise<void> {
+    const to = await stunAddress(probe.node, probe.family, lookup)
     if (to === undefined) {
-      round.handleNotSent(probe.transaction)
+      round.handleNoAddress(probe.transaction, this.#o.now())
+      if (this.#round === round) this.#onProgress?.()
       return
     }
+    if (round.isFinished) return
     round.handleSent(probe.transaction, this.#o.now())
     this.#sendStun(to, probe.bytes)
   }
@@ -127,7 +138,7 @@ export class Netcheck implements NetcheckShell {
       const done = () => {
         clearTimeout(timer)
         signal.removeEventListener('abort', done)
-        this.#onProgress = undefined
+        if (this.#onProgress === done) this.#onProgress = undefined
         resolve()
       }
       const timer = setTimeout(done, ms)
@@ -136,20 +147,21 @@ export class Netcheck implements NetcheckShell {
     })
   }
 
-  /** No UDP came back: how far are the relays over TLS? All regions side by side. */
+  /** No UDP came back: how far are the relays over TLS? All regions side by side, the first node that is there. */
   async #https(derpMap: DerpMap, findings: Findings, signal: AbortSignal): Promise<Family[]> {
-    const regions = measurableRegions(derpMap).filter(({ Avoid }) => Avoid !== true)
     const reached: Family[] = []
     await Promise.all(
-      regions.map(async (region) => {
-        const node = (region.Nodes ?? []).find(({ STUNOnly }) => !STUNOnly)
-        if (node === undefined) return
-        try {
-          const { latencyMs, family } = await httpsLatencyMs(node, { fwmark: this.#o.fwmark, signal })
-          findings.latencyMs.set(region.RegionID, latencyMs)
-          reached.push(family)
-        } catch (error) {
-          this.#o.log.debug('https-latency-failed', { region: region.RegionID, reason: String(error) })
+      relayRegions(derpMap).map(async ({ RegionID, Nodes }) => {
+        for (const node of (Nodes ?? []).filter(({ STUNOnly }) => STUNOnly !== true)) {
+          if (signal.aborted) return
+          try {
+            const { latencyMs, family } = await httpsLatencyMs(node, { fwmark: this.#o.fwmark, signal })
+            keepShorter(findings.latencyMs, RegionID, latencyMs)
+            reached.push(family)
+            return
+          } catch (error) {
+            this.#o.log.debug('https-latency-failed', { region: RegionID, node: node.Name, reason: errorText(error) })
+          }
         }
       }),
     )
@@ -157,21 +169,20 @@ export class Netcheck implements NetcheckShell {
   }
 
   /** The same by ICMP, to each region's first node. Where the system does not allow it, that is no finding. */
-  async #icmp(derpMap: DerpMap, findings: Findings): Promise<boolean> {
+  async #icmp(derpMap: DerpMap, findings: Findings, lookup: Lookup): Promise<boolean> {
     let answered = false
     await Promise.all(
-      measurableRegions(derpMap).map(async (region) => {
+      relayRegions(derpMap).map(async (region) => {
         const node = region.Nodes?.[0]
-        const to = node === undefined || node.STUNPort === -1 ? undefined : await stunAddress(node, 4)
+        const to = node === undefined || node.STUNPort === -1 ? undefined : await stunAddress(node, 4, lookup)
         if (to === undefined) return
         try {
           const latencyMs = await icmpEcho(splitIpPort(to).address, ICMP_LIMIT_MS, this.#o.fwmark)
           if (latencyMs === undefined) return
           answered = true
-          const known = findings.latencyMs.get(region.RegionID)
-          findings.latencyMs.set(region.RegionID, Math.min(known ?? Number.POSITIVE_INFINITY, latencyMs))
+          keepShorter(findings.latencyMs, region.RegionID, latencyMs)
         } catch (error) {
-          this.#o.log.debug('icmp-failed', { region: region.RegionID, reason: String(error) })
+          this.#o.log.debug('icmp-failed', { region: region.RegionID, reason: errorText(error) })
         }
       }),
     )
@@ -191,7 +202,7 @@ export class Netcheck implements NetcheckShell {
     const now = this.#o.now()
     const current = { atMs: now, latencyMs: findings.latencyMs }
     this.#rounds = [...this.#rounds.filter(({ atMs }) => now - atMs <= HISTORY_MS), current]
-    const heardPreviousMs = this.#heardHomeMs
+    const heardPreviousMs = this.#o.heardMs(this.#home)
     this.#home = chooseHome({ derpMap, previous: this.#home, current, rounds: this.#rounds, heardPreviousMs })
     const hasV4 = findings.v4LatencyMs.size > 0
     const hasV6 = findings.v6LatencyMs.size > 0
@@ -226,18 +237,27 @@ function nanoseconds(latencies: ReadonlyMap<number, Ms>): { [region: string]: nu
   return Object.fromEntries([...latencies].map(([region, ms]) => [String(region), Math.round(ms * NS_PER_MS)]))
 }
 
-/** Where a node answers STUN over a family; undefined when it has no such address. */
-async function stunAddress(node: DerpNode, family: Family): Promise<IpPort | undefined> {
-  const port = node.STUNPort || 3478
-  const text = node.STUNTestIP || (family === 4 ? node.IPv4 : node.IPv6) || node.HostName
-  const kind = isIP(text)
-  if (kind === family) return ipPort(text, port)
-  if (kind !== 0) return undefined
-  try {
-    return ipPort((await lookup(node.HostName, { family })).address, port)
-  } catch {
-    return undefined // a name that does not resolve is a node that does not answer
+function keepShorter(latencies: Map<number, Ms>, region: number, latencyMs: Ms): void {
+  latencies.set(region, Math.min(latencies.get(region) ?? Number.POSITIVE_INFINITY, latencyMs))
+}
+
+function lookupOnce(signal: AbortSignal): Lookup {
+  const known = new Map<string, Promise<string | undefined>>()
+  return (host, family) => {
+    const key = `${family} ${host}`
+    // A name that does not resolve is a node that does not answer.
+    const found = known.get(key) ?? resolve(host, family, signal).catch(() => undefined)
+    known.set(key, found)
+    return found
   }
+}
+
+/** Where a node answers STUN over a family; undefined when it has no such address. */
+async function stunAddress(node: DerpNode, family: Family, lookup: Lookup): Promise<IpPort | undefined> {
+  const test = node.STUNTestIP ?? ''
+  const host = test === '' ? hostOf(node, family) : isIP(test) === family ? test : undefined
+  const address = host === undefined ? undefined : await lookup(host, family)
+  return address === undefined ? undefined : ipPort(address, node.STUNPort || 3478)
 }
 
 /** Families with an address that could reach the internet. */

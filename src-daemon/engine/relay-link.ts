@@ -13,9 +13,11 @@ import { errorText, type Log } from '../io/log/log.ts'
 
 const ATTEMPT_MS = 10_000
 const QUEUE_PACKETS = 32
-/** What may wait in the socket; beyond it the newest packet is lost, as on any full line. */
+/** What may wait in the socket; beyond it packets wait in the queue, where the oldest is lost first. */
 const MAX_UNSENT_BYTES = 256 * 1024
 const RETRY = { baseMs: 100, capMs: 5_000 }
+/** A connection that held this long was a good one: the next failure is a first one again. */
+const GOOD_MS: Ms = 5_000
 
 export interface RelayLinkOptions {
   readonly region: DerpRegion
@@ -25,7 +27,11 @@ export interface RelayLinkOptions {
   readonly fwmark: number
   readonly now: () => Ms
   readonly random01: () => number
+  /** This machine's addresses now. */
+  readonly ownAddresses: () => readonly string[]
   readonly log: Log
+  /** Bytes arrived: this relay lives. */
+  readonly onHeard: () => void
   readonly onPacket: (from: Uint8Array, packet: Uint8Array) => void
   readonly onPeerGone: (peer: Uint8Array) => void
   readonly onState: (state: 'connected' | 'closed') => void
@@ -44,6 +50,8 @@ export class RelayLink {
   #clientTimer: NodeJS.Timeout | undefined
   #isDialling = false
   #wroteMs: Ms
+  #readyMs: Ms = 0
+  #problem = ''
 
   constructor(options: RelayLinkOptions) {
     this.#o = options
@@ -65,15 +73,14 @@ export class RelayLink {
   setHome(isHome: boolean): void {
     this.#isHome = isHome
     if (this.#client !== undefined) this.#perform(this.#client.setHome(isHome))
+    // A region that nobody was using any more may have been given up.
+    else if (isHome && this.#retryTimer === undefined) void this.#open()
   }
 
   send(to: Uint8Array, packet: Uint8Array): void {
     this.#wroteMs = this.#o.now()
-    const bytes = this.#client?.encodePacket(to, packet)
-    if (bytes !== undefined && this.#socket !== undefined) {
-      if (this.#socket.writableLength < MAX_UNSENT_BYTES) this.#socket.write(bytes)
-      return
-    }
+    this.#flush()
+    if (this.#queue.length === 0 && this.#write(to, packet)) return
     if (this.#queue.length >= QUEUE_PACKETS) this.#queue.shift()
     this.#queue.push({ to, packet })
     if (this.#retryTimer === undefined) void this.#open()
@@ -83,7 +90,8 @@ export class RelayLink {
   networkChanged(): void {
     this.#backoff.reset()
     if (this.#client !== undefined) {
-      this.#perform(this.#client.probe(this.#o.now()))
+      if (this.#hasOwnAddress()) this.#perform(this.#client.probe(this.#o.now()))
+      else this.#lost('its local address is gone')
       return
     }
     clearTimeout(this.#retryTimer)
@@ -105,7 +113,10 @@ export class RelayLink {
       await this.#dial(signal)
     } catch (error) {
       if (this.#stop.signal.aborted) return
-      this.#o.log.info('relay-unreachable', { region: this.region.RegionID, reason: errorText(error) })
+      const problem = errorText(error)
+      // Told once; that it lasts is no news.
+      if (problem !== this.#problem) this.#o.log.info('relay-unreachable', { region: this.region.RegionID, problem })
+      this.#problem = problem
       this.#retry()
     } finally {
       this.#isDialling = false
@@ -133,13 +144,22 @@ export class RelayLink {
   }
 
   #adopt(socket: TLSSocket, head: Uint8Array): void {
+    if (this.#stop.signal.aborted) {
+      socket.destroy()
+      return
+    }
     const { crypto, nodePrivate, now } = this.#o
     const client = new DerpClient({ crypto, nodePrivate, isHome: this.#isHome }, now())
     this.#socket = socket
     this.#client = client
     const isOurs = () => this.#client === client
     socket.on('data', (bytes) => {
-      if (isOurs()) this.#perform(client.handleBytes(bytes, now()))
+      if (!isOurs()) return
+      this.#o.onHeard()
+      this.#perform(client.handleBytes(bytes, now()))
+    })
+    socket.on('drain', () => {
+      if (isOurs()) this.#flush()
     })
     socket.on('error', (error) => {
       if (isOurs()) this.#lost(errorText(error))
@@ -158,10 +178,11 @@ export class RelayLink {
           this.#socket?.write(event.bytes)
           break
         case 'ready':
-          this.#backoff.reset()
+          this.#readyMs = this.#o.now()
+          this.#problem = ''
           this.#o.log.info('relay-connected', { region: this.region.RegionID, home: this.#isHome })
           this.#o.onState('connected')
-          for (const { to, packet } of this.#queue.splice(0)) this.send(to, packet)
+          this.#flush()
           break
         case 'packet':
           this.#o.onPacket(event.from, event.packet)
@@ -180,6 +201,26 @@ export class RelayLink {
     this.#arm()
   }
 
+  /** false: there is no way now, the packet may wait. A packet the relay would not take counts as written. */
+  #write(to: Uint8Array, packet: Uint8Array): boolean {
+    if (this.#client?.takesPackets !== true || this.#socket === undefined) return false
+    if (this.#socket.writableLength >= MAX_UNSENT_BYTES) return false
+    const bytes = this.#client.encodePacket(to, packet, this.#o.now())
+    if (bytes !== undefined) this.#socket.write(bytes)
+    return true
+  }
+
+  #flush(): void {
+    for (let next = this.#queue[0]; next !== undefined && this.#write(next.to, next.packet); next = this.#queue[0])
+      this.#queue.shift()
+  }
+
+  /** Does the connection begin at an address that this machine still has? */
+  #hasOwnAddress(): boolean {
+    const own = this.#socket?.localAddress
+    return own !== undefined && this.#o.ownAddresses().includes(own)
+  }
+
   #arm(): void {
     clearTimeout(this.#clientTimer)
     const at = this.#client?.nextWake()
@@ -195,6 +236,7 @@ export class RelayLink {
 
   #lost(reason: string): void {
     const wasReady = this.isReady
+    if (wasReady && this.#o.now() - this.#readyMs >= GOOD_MS) this.#backoff.reset()
     this.#drop()
     this.#o.log.info('relay-lost', { region: this.region.RegionID, reason })
     if (wasReady) this.#o.onState('closed')

@@ -34,6 +34,8 @@ derp: {server: {listen: "127.0.0.1:${port}", stun_listen: 127.0.0.1:0, hostname:
   server = await startServer({ config, log: createLog({ level: 'error', format: 'text' }) })
 }
 beforeEach(async () => {
+  own = ['127.0.0.1']
+  skippedMs = 0
   folder = mkdtempSync(join(tmpdir(), 'pintail-relays-'))
   await start()
   pin = pinOf(keepCertificate(folder, '127.0.0.1', Date.now()).cert)
@@ -57,13 +59,24 @@ const map = (...nodes: DerpNode[]): DerpMap => ({
 })
 const until = (check: () => void) => vi.waitFor(check, { timeout: 8_000, interval: 5 })
 
+let own = ['127.0.0.1']
+let skippedMs = 0
+const regionsHeard = new Set<number>()
 function machine() {
   const nodePrivate = crypto.newPrivateKey()
   const heard: string[] = []
   const states: string[] = []
   const gone: string[] = []
   const relays = new Relays(
-    { crypto, fwmark: 0, now: () => performance.now(), random01: Math.random, log: silentLog },
+    {
+      crypto,
+      fwmark: 0,
+      now: () => performance.now() + skippedMs,
+      random01: () => 0.5,
+      ownAddresses: () => own,
+      log: silentLog,
+      onHeard: (region) => regionsHeard.add(region),
+    },
     nodePrivate,
     {
       onPacket: (region, from, bytes) => heard.push(`${region} ${toHex(from).slice(0, 8)} ${toHex(bytes)}`),
@@ -97,6 +110,63 @@ test('[RELAY-2] a home that goes away is dialled again until it is back', async 
   await until(() => expect(a.states).toEqual([`${REGION} connected`, `${REGION} closed`]))
   await start(port)
   await until(() => expect(a.relays.liveCount).toBe(1))
+})
+
+test('[RELAY-1] what was sent before there was a connection: the newest 32', async () => {
+  const [a, b] = [machine(), machine()]
+  for (const { relays } of [a, b]) relays.setMap(map(node()))
+  b.relays.setHome(REGION)
+  await until(() => expect(b.relays.liveCount).toBe(1))
+  for (let n = 0; n < 40; n++) a.relays.send(REGION, b.key, Uint8Array.of(n))
+  await until(() => expect(b.heard.at(-1)).toMatch(/27$/))
+  expect(b.heard.map((line) => Number.parseInt(line.slice(-2), 16))).toEqual(
+    Array.from({ length: 32 }, (_, n) => n + 8),
+  )
+  expect(regionsHeard).toEqual(new Set([REGION]))
+})
+
+test('[RELAY-1] more than the line takes is not lost while it fits the socket', async () => {
+  const [a, b] = [machine(), machine()]
+  for (const { relays } of [a, b]) {
+    relays.setMap(map(node()))
+    relays.setHome(REGION)
+  }
+  await until(() => expect(a.relays.liveCount + b.relays.liveCount).toBe(2))
+  // 256 KiB go into the socket, 32 packets wait, the oldest of the waiting ones are lost.
+  for (let n = 0; n < 64; n++) a.relays.send(REGION, b.key, new Uint8Array(20_000).fill(n))
+  await until(() => expect(b.heard.at(-1)).toMatch(/3f$/))
+  const got = b.heard.map((line) => Number.parseInt(line.slice(-2), 16))
+  expect(got).toEqual([...got].sort((x, y) => x - y))
+  expect(got.slice(-32)).toEqual(Array.from({ length: 32 }, (_, n) => n + 32))
+})
+
+test('[RELAY-2] a region that was given up is opened when it becomes the home', async () => {
+  const a = machine()
+  a.relays.setMap(map(node()))
+  a.relays.send(REGION, a.key, Uint8Array.of(1))
+  await until(() => expect(a.relays.liveCount).toBe(1))
+  const port = server.relayPort!
+  await server.close()
+  await until(() => expect(a.states).toEqual([`${REGION} connected`, `${REGION} closed`]))
+  await start(port)
+  a.relays.setHome(REGION)
+  await until(() => expect(a.relays.liveCount).toBe(1))
+})
+
+test('[RELAY-2] a relay that ends every login at once is asked ever less often', async () => {
+  const a = machine()
+  a.relays.setMap(map(node()))
+  a.relays.setHome(REGION)
+  const lives: number[] = []
+  for (let life = 0; life < 4; life++) {
+    await until(() => expect(a.relays.liveCount).toBe(1))
+    lives.push(performance.now())
+    const port = server.relayPort!
+    await server.close()
+    await until(() => expect(a.relays.liveCount).toBe(0))
+    await start(port)
+  }
+  expect(lives[3]! - lives[2]!).toBeGreaterThan(350) // 100, 200, 400 ms
 })
 
 test('[RELAY-3] the first node of a region is dead: the second is used', async () => {
@@ -141,6 +211,17 @@ test('[RELAY-6] a changed network: a live connection proves itself and stays', a
   b.relays.send(REGION, a.key, Uint8Array.of(7))
   await until(() => expect(a.heard).toHaveLength(1))
   expect(a.states).toEqual([`${REGION} connected`])
+})
+
+test('[RELAY-6] a changed network: a connection from an address that is gone is replaced at once', async () => {
+  const a = machine()
+  a.relays.setMap(map(node()))
+  a.relays.setHome(REGION)
+  await until(() => expect(a.relays.liveCount).toBe(1))
+  own = ['192.0.2.1']
+  a.relays.networkChanged()
+  expect(a.relays.liveCount).toBe(0)
+  await until(() => expect(a.states).toEqual([`${REGION} connected`, `${REGION} closed`, `${REGION} connected`]))
 })
 
 describe('[RELAY-7] whom a relay must be', () => {

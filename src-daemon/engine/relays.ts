@@ -20,7 +20,11 @@ export interface RelaysOptions {
   readonly fwmark: number
   readonly now: () => Ms
   readonly random01: () => number
+  /** This machine's addresses now: a connection from another one died with it. */
+  readonly ownAddresses: () => readonly string[]
   readonly log: Log
+  /** Something arrived from this region's relay. */
+  readonly onHeard: (region: number) => void
 }
 
 export function relayOpener(options: RelaysOptions): OpenRelays {
@@ -100,6 +104,7 @@ export class Relays implements RelayLinks {
       region: described,
       nodePrivate: this.#nodePrivate,
       isHome: region === this.#home,
+      onHeard: () => this.#o.onHeard(region),
       onPacket: (from, packet) => {
         this.#remember(toHex(from), region)
         this.#events.onPacket(region, from, packet)

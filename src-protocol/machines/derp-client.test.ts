@@ -32,12 +32,14 @@ function ready(isHome = false): DerpClient {
 
 test('[DERPC-1] login: the server’s key, our box, home noted, then ready once', () => {
   const client = open(true)
-  expect(client.encodePacket(serverPublic, new Uint8Array(1))).toBeUndefined()
+  expect(client.encodePacket(serverPublic, new Uint8Array(1), 0)).toBeUndefined()
+  expect(client.takesPackets).toBe(false)
   const frames = written(client.handleBytes(encodeServerKey(serverPublic), 0))
   expect(frames.map(({ type }) => type)).toEqual([FRAME.clientInfo, FRAME.notePreferred])
   expect(decodeClientInfo(crypto, serverPrivate, frames[0]!.payload)).toMatchObject({
     value: { nodeKey: nodePublic, info: { version: 2, CanAckPings: true } },
   })
+  expect([client.takesPackets, client.isReady]).toEqual([true, false])
   expect(client.handleBytes(welcome(), 1)).toEqual([{ kind: 'ready' }])
   expect(client.handleBytes(welcome(), 2)).toEqual([])
 })
@@ -60,6 +62,33 @@ test('[DERPC-2] packets, departures, health, pings', () => {
     [FRAME.notePreferred, 1],
   ])
   expect(client.setHome(true)).toEqual([])
+})
+
+describe('[DERPC-6] what is sent', () => {
+  const limited = (rate: number, burst: number) => {
+    const client = open()
+    client.handleBytes(encodeServerKey(serverPublic), 0)
+    const info = { version: 2, TokenBucketBytesPerSecond: rate, TokenBucketBytesBurst: burst }
+    client.handleBytes(encodeServerInfo(crypto, serverPrivate, nodePublic, info), 0)
+    return client
+  }
+  const sends = (client: DerpClient, bytes: number, now: number) =>
+    client.encodePacket(serverPublic, new Uint8Array(bytes), now) !== undefined
+  test('no more than 64 KiB at once', () => {
+    expect([sends(ready(), 65_536, 0), sends(ready(), 65_537, 0)]).toEqual([true, false])
+  })
+  test('no more than the relay allows: its burst, then its rate', () => {
+    const client = limited(1000, 200)
+    expect(Array.from({ length: 3 }, () => sends(client, 63, 0))).toEqual([true, true, false]) // 100 bytes each
+    expect([sends(client, 63, 99), sends(client, 63, 100), sends(client, 63, 100)]).toEqual([false, true, false])
+    expect([sends(client, 63, 1e9), sends(client, 63, 1e9), sends(client, 63, 1e9)]).toEqual([true, true, false])
+  })
+  test.each([
+    [0, 0],
+    [-1, 100],
+    [100, -1],
+    [0, 100],
+  ])('a limit that is none: %i, %i', (rate, burst) => expect(sends(limited(rate, burst), 60_000, 0)).toBe(true))
 })
 
 test('[DERPC-3] unknown and short frames are skipped', () => {

@@ -18,8 +18,11 @@ import {
   encodeNotePreferred,
   encodeSendPacket,
   FRAME,
+  FRAME_HEADER_BYTES,
   FrameReader,
+  KEY_BYTES,
   MAX_PACKET_BYTES,
+  type ServerInfo,
 } from '../wire/derp.ts'
 
 /** Servers say something at least every 65 s; twice that is dead. */
@@ -57,6 +60,7 @@ export class DerpClient {
   #heardMs: Ms
   readonly #openedMs: Ms
   #probe: { readonly data: Uint8Array; readonly sentMs: Ms } | undefined
+  #allowance: Allowance | undefined
 
   constructor({ crypto, nodePrivate, isHome }: DerpClientOptions, now: Ms) {
     this.#crypto = crypto
@@ -70,6 +74,11 @@ export class DerpClient {
     return this.#isReady
   }
 
+  /** Our login is on its way: packets may follow it. */
+  get takesPackets(): boolean {
+    return this.#serverPublic !== undefined && !this.#hasFailed
+  }
+
   handleBytes(bytes: Uint8Array, now: Ms): DerpEvent[] {
     if (this.#hasFailed) return []
     this.#heardMs = now
@@ -77,15 +86,17 @@ export class DerpClient {
     if (!frames.ok) return [this.#fail(frames.reason)]
     const events: DerpEvent[] = []
     for (const { type, payload } of frames.value) {
-      events.push(...this.#handleFrame(type, payload))
+      events.push(...this.#handleFrame(type, payload, now))
       if (this.#hasFailed) break
     }
     return events
   }
 
-  /** Bytes of a packet for a peer; undefined before the login is on its way, or when it is too large. */
-  encodePacket(destination: Uint8Array, packet: Uint8Array): Uint8Array | undefined {
-    if (this.#serverPublic === undefined || packet.length > MAX_PACKET_BYTES) return undefined
+  /** Bytes of a packet for a peer; undefined when it is lost: too large, too many, or before `takesPackets`. */
+  encodePacket(destination: Uint8Array, packet: Uint8Array, now: Ms): Uint8Array | undefined {
+    if (!this.takesPackets || packet.length > MAX_PACKET_BYTES) return undefined
+    const costBytes = FRAME_HEADER_BYTES + KEY_BYTES + packet.length
+    if (this.#allowance?.take(costBytes, now) === false) return undefined
     return encodeSendPacket(destination, packet)
   }
 
@@ -118,12 +129,13 @@ export class DerpClient {
     return []
   }
 
-  #handleFrame(type: number, payload: Uint8Array): DerpEvent[] {
+  #handleFrame(type: number, payload: Uint8Array, now: Ms): DerpEvent[] {
     if (this.#serverPublic === undefined) return type === FRAME.serverKey ? this.#login(payload) : []
     switch (type) {
       case FRAME.serverInfo: {
         const info = decodeServerInfo(this.#crypto, this.#nodePrivate, this.#serverPublic, payload)
         if (!info.ok) return [this.#fail(`server-info-${info.reason}`)]
+        this.#allowance = allowanceOf(info.value, now)
         const isFirst = !this.#isReady
         this.#isReady = true
         return isFirst ? [{ kind: 'ready' }] : []
@@ -169,4 +181,33 @@ export class DerpClient {
     this.#hasFailed = true
     return { kind: 'failed', reason }
   }
+}
+
+/** What the server lets us send: a bucket of bytes that fills at its rate. */
+class Allowance {
+  readonly #bytesPerMs: number
+  readonly #burstBytes: number
+  #bytes: number
+  #filledMs: Ms
+
+  constructor(bytesPerSecond: number, burstBytes: number, now: Ms) {
+    this.#bytesPerMs = bytesPerSecond / 1000
+    this.#burstBytes = burstBytes
+    this.#bytes = burstBytes
+    this.#filledMs = now
+  }
+
+  take(bytes: number, now: Ms): boolean {
+    this.#bytes = Math.min(this.#burstBytes, this.#bytes + (now - this.#filledMs) * this.#bytesPerMs)
+    this.#filledMs = now
+    if (this.#bytes < bytes) return false
+    this.#bytes -= bytes
+    return true
+  }
+}
+
+/** Only a server that names both a rate and a burst limits us. */
+function allowanceOf(info: ServerInfo, now: Ms): Allowance | undefined {
+  const { TokenBucketBytesPerSecond: rate = 0, TokenBucketBytesBurst: burst = 0 } = info
+  return rate > 0 && burst > 0 ? new Allowance(rate, burst, now) : undefined
 }

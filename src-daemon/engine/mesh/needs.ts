@@ -51,7 +51,8 @@ export interface RelayEvents {
 export type OpenRelays = (nodePrivate: Uint8Array, events: RelayEvents) => RelayLinks
 
 export interface NetcheckShell {
-  run(derpMap: DerpMap, signal: AbortSignal): Promise<NetcheckReport>
+  /** `full`: every region, because what was known is no guide, or because a person wants to see all. */
+  run(derpMap: DerpMap, signal: AbortSignal, wanted?: { readonly full: boolean }): Promise<NetcheckReport>
   /** A STUN answer that arrived at the data path's sockets. */
   handleStun(from: IpPort, bytes: Uint8Array): void
 }

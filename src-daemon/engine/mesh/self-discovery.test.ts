@@ -27,13 +27,17 @@ const report = (change: Partial<NetcheckReport>): NetcheckReport =>
   }) as NetcheckReport
 
 function setUp() {
-  const runs: { settle: (value: Partial<NetcheckReport>) => void; fail: () => void }[] = []
+  const runs: { full: boolean | undefined; settle: (value: Partial<NetcheckReport>) => void; fail: () => void }[] = []
   const fresh: boolean[] = []
   const discovery = new SelfDiscovery({
     netcheck: {
-      run: () =>
+      run: (_map, _signal, wanted) =>
         new Promise((resolve, reject) =>
-          runs.push({ settle: (change) => resolve(report(change)), fail: () => reject(new Error('no')) }),
+          runs.push({
+            full: wanted?.full,
+            settle: (change) => resolve(report(change)),
+            fail: () => reject(new Error('no')),
+          }),
         ),
       handleStun() {},
     },
@@ -99,6 +103,51 @@ describe('own endpoints and home relay', () => {
     runs[1]?.fail()
     await quiet()
     expect([discovery.home, fresh.length]).toEqual([2, 2])
+  })
+
+  test('nothing could be measured: any region that may be home is better than none, until one is found', async () => {
+    const { discovery, runs } = setUp()
+    discovery.setDerpMap(mapOf(region(1, { Avoid: true }), region(2, { NoMeasureNoHome: true }), region(3), region(4)))
+    runs[0]?.settle({ PreferredDERP: 0, UDP: false })
+    await quiet()
+    expect(discovery.home).toBe(4)
+    discovery.trigger('again')
+    runs[1]?.settle({ PreferredDERP: 3 })
+    await quiet()
+    discovery.trigger('again')
+    runs[2]?.settle({ PreferredDERP: 0 })
+    await quiet()
+    expect(discovery.home).toBe(3)
+  })
+
+  test('another network: what is being measured is dropped, every region is asked anew', async () => {
+    const { discovery, runs, fresh } = setUp()
+    discovery.setDerpMap(mapOf(region(1), region(2)))
+    const asked = discovery.check()
+    await quiet()
+    discovery.networkChanged()
+    expect(runs.map(({ full }) => full)).toEqual([false, true])
+    runs[0]?.settle({ GlobalV4: '203.0.113.1:77' as IpPort })
+    await quiet()
+    expect(fresh).toEqual([])
+    runs[1]?.settle({ GlobalV4: '203.0.113.9:77' as IpPort })
+    await quiet()
+    expect(discovery.addresses[0]).toBe('203.0.113.9:77')
+    runs[2]?.settle({}) // who asked gets a run that began after the question
+    await quiet()
+    expect(await asked).toBeDefined()
+  })
+
+  test('a person who asks sees every region', async () => {
+    const { discovery, runs } = setUp()
+    discovery.setDerpMap(mapOf(region(1), region(2)))
+    runs[0]?.settle({})
+    await quiet()
+    const asked = discovery.check()
+    await quiet()
+    runs[1]?.settle({})
+    expect(await asked).toMatchObject({ PreferredDERP: 2 })
+    expect(runs.map(({ full }) => full)).toEqual([false, true])
   })
 
   test('again every 20 to 26 seconds while something is sent, and not when idle', async () => {

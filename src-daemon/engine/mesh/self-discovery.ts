@@ -36,6 +36,7 @@ export class SelfDiscovery {
   #stop = new AbortController()
   #running: Promise<NetcheckReport | undefined> | undefined
   #isWanted = false
+  #isFullWanted = false
   #timer: NodeJS.Timeout | undefined
   #lastActivity: Ms = Number.NEGATIVE_INFINITY
   #endpoints: readonly Endpoint[] = []
@@ -85,8 +86,10 @@ export class SelfDiscovery {
   /** The report of a run that began after this call. */
   async check(): Promise<NetcheckReport | undefined> {
     await this.#running
+    this.#isFullWanted = true
     this.trigger('asked')
-    return this.#running
+    // A network change ends a run and begins another: that one has the answer.
+    return (await this.#running) ?? this.#running
   }
 
   trigger(reason: string): void {
@@ -107,19 +110,18 @@ export class SelfDiscovery {
     })
   }
 
-  /** Everything found belongs to another place. */
+  /** Everything found belongs to another place, and so does what a run is just measuring. */
   networkChanged(): void {
     this.#memory.clear()
+    this.#abortRun()
+    this.#isFullWanted = true
     this.trigger('network-change')
   }
 
   stop(): void {
-    this.#stop.abort()
-    this.#stop = new AbortController()
+    this.#abortRun()
     clearTimeout(this.#timer)
     this.#timer = undefined
-    this.#running = undefined
-    this.#isWanted = false
     this.#derpMap = undefined
     this.#report = undefined
     this.#home = 0
@@ -127,10 +129,19 @@ export class SelfDiscovery {
     this.#memory.clear()
   }
 
+  #abortRun(): void {
+    this.#stop.abort()
+    this.#stop = new AbortController()
+    this.#running = undefined
+    this.#isWanted = false
+  }
+
   async #run(derpMap: DerpMap, signal: AbortSignal): Promise<NetcheckReport | undefined> {
     let report: NetcheckReport | undefined
+    const full = this.#isFullWanted
+    this.#isFullWanted = false
     try {
-      report = await this.#o.netcheck.run(derpMap, signal)
+      report = await this.#o.netcheck.run(derpMap, signal, { full })
     } catch (error) {
       if (signal.aborted) return undefined
       this.#o.log.warn('netcheck-failed', { error })
@@ -153,6 +164,8 @@ export class SelfDiscovery {
     const before = JSON.stringify(netInfoShape(this.netInfo))
     this.#report = report ?? this.#report
     if (report !== undefined && report.PreferredDERP !== 0) this.#home = report.PreferredDERP
+    // Nothing could be measured: a home that may be far away is better than none.
+    else if (this.#home === 0) this.#home = anyRegion(this.#derpMap, this.#o.random01())
     const isNew = !sameEndpoints(endpoints, this.#endpoints) || JSON.stringify(netInfoShape(this.netInfo)) !== before
     if (isNew) this.#endpoints = endpoints
     this.#o.onFresh(isNew)
@@ -171,6 +184,14 @@ export class SelfDiscovery {
     )
     this.#timer.unref()
   }
+}
+
+/** 0 = the map has none. */
+function anyRegion(derpMap: DerpMap | undefined, random01: number): number {
+  const regions = Object.values(derpMap?.Regions ?? {}).filter((r) => r !== null && r.NoMeasureNoHome !== true)
+  const better = regions.filter((region) => region?.Avoid !== true)
+  const choice = better.length === 0 ? regions : better
+  return choice[Math.floor(random01 * choice.length)]?.RegionID ?? 0
 }
 
 function findingsOf(report: NetcheckReport): StunFindings {

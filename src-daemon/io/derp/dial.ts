@@ -7,12 +7,12 @@ import tls from 'node:tls'
 import type { DerpNode } from '../../../src-contract/control/map.ts'
 import { createMarkedSocket } from '../../../src-native/os-calls.ts'
 import { trustedRoots } from '../tls-roots.ts'
-import { type Target, targetsOf } from './targets.ts'
+import { resolve, type Target, targetsOf } from './targets.ts'
 import { pinProblem, trustOf } from './verify.ts'
 
-/** Each node has this long to accept a connection; then the next one of its region is tried. */
+/** Each node has this long to be found and to accept a connection; then the next one of its region is tried. */
 const CONNECT_MS = 1_500
-/** The second family starts this much later. */
+/** The second family starts this much later, or when the first has failed. */
 const STAGGER_MS = 200
 const MAX_HEADER_BYTES = 16 * 1024
 
@@ -29,7 +29,9 @@ export interface Upgraded {
 
 /** A TLS connection to a node that is who the map says. Also what the HTTPS latency check measures on. */
 export async function openTls(node: DerpNode, options: DialOptions): Promise<tls.TLSSocket> {
-  const tcp = await race(await targetsOf(node), options)
+  const targets = targetsOf(node)
+  if (targets.length === 0) throw new Error(`no address for relay ${node.HostName}`)
+  const tcp = await race(targets, options)
   const trust = trustOf(node)
   const secure = tls.connect({
     socket: tcp,
@@ -83,23 +85,28 @@ export async function dialDerp(node: DerpNode, idealNode: string | undefined, op
 /** Both families, the second a little later; the first to connect wins and the other is dropped. */
 async function race(targets: readonly Target[], options: DialOptions): Promise<net.Socket> {
   const rest = new AbortController()
-  const signal = AbortSignal.any([options.signal, rest.signal, AbortSignal.timeout(CONNECT_MS)])
+  const limit = AbortSignal.timeout(CONNECT_MS)
+  const signal = AbortSignal.any([options.signal, rest.signal, limit])
   try {
-    return await Promise.any(
-      targets.map(async (target, index) => {
-        if (index > 0) await pause(STAGGER_MS, signal)
-        return connect(target, { ...options, signal })
-      }),
-    )
+    const attempts: Promise<net.Socket>[] = []
+    for (const target of targets) {
+      const before = attempts.at(-1)
+      const turn = before === undefined ? Promise.resolve() : turnAfter(before, signal)
+      attempts.push(turn.then(() => connectTo(target, { ...options, signal })))
+    }
+    return await Promise.any(attempts)
   } catch (error) {
     options.signal.throwIfAborted()
+    if (limit.aborted) throw new Error(`${targets[0]?.host} did not answer in time`)
     throw error instanceof AggregateError ? error.errors[0] : error
   } finally {
     rest.abort()
   }
 }
 
-async function connect({ address, family, port }: Target, { fwmark, signal }: DialOptions): Promise<net.Socket> {
+/** A TCP connection past the tunnel. */
+export async function connectTo({ host, family, port }: Target, { fwmark, signal }: DialOptions): Promise<net.Socket> {
+  const address = await resolve(host, family, signal)
   const socket = fwmark === 0 ? new net.Socket() : new net.Socket({ fd: createMarkedSocket(family, fwmark) })
   socket.connect({ host: address, port, family })
   socket.setNoDelay(true)
@@ -108,9 +115,14 @@ async function connect({ address, family, port }: Target, { fwmark, signal }: Di
   return socket
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+/** Waits a moment for the attempt before; no longer than it takes to fail. */
+function turnAfter(before: Promise<unknown>, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms)
+    const timer = setTimeout(resolve, STAGGER_MS)
+    before.catch(() => {
+      clearTimeout(timer)
+      resolve()
+    })
     signal.addEventListener('abort', () => {
       clearTimeout(timer)
       reject(signal.reason)

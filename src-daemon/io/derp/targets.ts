@@ -4,41 +4,41 @@ import { isIP } from 'node:net'
 import type { DerpNode } from '../../../src-contract/control/map.ts'
 
 export interface Target {
-  readonly address: string
   readonly family: 4 | 6
   readonly port: number
+  /** An address of that family, or a name to be looked up. */
+  readonly host: string
 }
 
-/** Empty = look the name up; a literal of the family = that; anything else ("none") = this family is off. */
-function literal(text: string | undefined, family: 4 | 6): string | 'lookup' | undefined {
-  if (text === undefined || text === '') return 'lookup'
-  return isIP(text) === family ? text : undefined
-}
-
-/** IPv4 first: callers race them. Fails only when there is nothing to dial. */
-export async function targetsOf(node: DerpNode): Promise<Target[]> {
+/** At most one per family, IPv4 first; none when the map switches both off. */
+export function targetsOf(node: DerpNode): Target[] {
   const port = node.DERPPort || 443
-  const hostFamily = isIP(node.HostName)
-  const found: Target[] = []
-  for (const family of [4, 6] as const) {
-    const wanted = literal(family === 4 ? node.IPv4 : node.IPv6, family)
-    if (wanted === undefined) continue
-    if (wanted !== 'lookup') found.push({ address: wanted, family, port })
-    else if (hostFamily === family) found.push({ address: node.HostName, family, port })
-    else if (hostFamily === 0) {
-      try {
-        found.push({ address: (await lookup(node.HostName, { family })).address, family, port })
-      } catch (error) {
-        // One family without an address is normal; none at all is told below.
-        if (!isNotFound(error)) throw error
-      }
-    }
-  }
-  if (found.length === 0) throw new Error(`no address for relay ${node.HostName}`)
-  return found
+  return ([4, 6] as const).flatMap((family) => {
+    const host = hostOf(node, family)
+    return host === undefined ? [] : [{ family, port, host }]
+  })
 }
 
-function isNotFound(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException).code
-  return code === 'ENOTFOUND' || code === 'ENODATA' || code === 'EAI_AGAIN'
+/** Empty = the host name; a literal of the family = that; anything else ("none") = this family is off. */
+export function hostOf(node: DerpNode, family: 4 | 6): string | undefined {
+  const literal = (family === 4 ? node.IPv4 : node.IPv6) ?? ''
+  if (literal !== '') return isIP(literal) === family ? literal : undefined
+  const kind = isIP(node.HostName)
+  return kind === 0 || kind === family ? node.HostName : undefined
+}
+
+/** The address behind a host; the system's resolver cannot be stopped, so an abort only stops our waiting for it. */
+export async function resolve(host: string, family: 4 | 6, signal: AbortSignal): Promise<string> {
+  if (isIP(host) === family) return host
+  signal.throwIfAborted()
+  let onAbort = () => {}
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason)
+    signal.addEventListener('abort', onAbort)
+  })
+  try {
+    return (await Promise.race([lookup(host, { family }), aborted])).address
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
 }

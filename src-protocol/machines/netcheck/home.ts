@@ -30,7 +30,12 @@ export function chooseHome({ derpMap, previous, current, rounds, heardPreviousMs
   for (const { latencyMs } of rounds)
     for (const [region, ms] of latencyMs)
       best.set(region, Math.min(best.get(region) ?? Number.POSITIVE_INFINITY, ms * score(region)))
-  const nearest = [...current.latencyMs.keys()].sort((a, b) => best.get(a)! - best.get(b)! || a - b)[0]
+  // To be avoided is better than no home at all.
+  const isAvoided = (region: number) =>
+    region !== previous && derpMap.Regions?.[String(region)]?.Avoid === true ? 1 : 0
+  const nearest = [...current.latencyMs.keys()].sort(
+    (a, b) => isAvoided(a) - isAvoided(b) || best.get(a)! - best.get(b)! || a - b,
+  )[0]
   const heardAgoMs = heardPreviousMs === undefined ? Number.POSITIVE_INFINITY : current.atMs - heardPreviousMs
   if (nearest === undefined) return previous !== 0 && heardAgoMs <= 120_000 ? previous : 0
   if (previous === 0 || nearest === previous) return nearest

@@ -6,7 +6,7 @@ import { fromHex } from '../../wire/bytes.ts'
 import { encodeStunResponse } from '../../wire/stun.ts'
 import { chooseHome } from './home.ts'
 import { NetcheckRound, STUN_LIMIT_MS, type StunProbe } from './netcheck.ts'
-import { type LastRound, planProbes } from './plan.ts'
+import { type LastRound, planProbes, relayRegions } from './plan.ts'
 
 const region = (id: number, change: Partial<DerpRegion> = {}, nodes = 1): DerpRegion => ({
   RegionID: id,
@@ -55,6 +55,25 @@ describe('[NC-2.3] the plan', () => {
     local.Nodes![0]!.IPv4 = '127.0.0.1'
     const plan = planProbes({ derpMap: mapOf(local, region(2)), hasV4: false, hasV6: false, home: 0, last: undefined })
     expect(plan.map(({ region: id, family }) => `${id}v${family}`)).toEqual(['1v4'])
+    const last = { latencyMs: new Map([[1, 5]]), hadV4: true, hadV6: false }
+    const next = planProbes({ derpMap: mapOf(local, region(2)), hasV4: false, hasV6: false, home: 1, last })
+    expect(next.map(({ region: id, family }) => `${id}v${family}`)).toEqual(['1v4'])
+  })
+  test('without UDP: whatever has a relay that could be home, with STUN or without', () => {
+    const withNodes = (id: number, node: object) => {
+      const made = region(id)
+      Object.assign(made.Nodes![0]!, node)
+      return made
+    }
+    const map = mapOf(
+      withNodes(1, { STUNPort: -1 }),
+      withNodes(2, { STUNOnly: true }),
+      region(3, { Avoid: true }),
+      region(4, { NoMeasureNoHome: true }),
+      region(5, { Nodes: null }),
+      region(6),
+    )
+    expect(relayRegions(map).map(({ RegionID }) => RegionID)).toEqual([1, 6])
   })
   test('incremental: the three nearest and home, by last latency', () => {
     const last: LastRound = {
@@ -132,10 +151,52 @@ describe('[NC-2.4] a round', () => {
   test('after three regions the others get twice the slowest’s time', () => {
     const round = full(mapOf(region(1), region(2), region(3), region(4)))
     const took = drive(round, ({ node }) =>
-      node.RegionID === 4 ? undefined : { afterMs: 10 * node.RegionID, mapped: '203.0.113.5:1' },
+      node.RegionID === 4 ? undefined : { afterMs: 30 * node.RegionID, mapped: '203.0.113.5:1' },
     )
-    expect(took).toBe(30 + 60)
+    expect(took).toBe(90 + 180)
     expect(round.findings.latencyMs.has(4)).toBe(false)
+  })
+  test('on a fast network the others get a tenth of a second', () => {
+    const round = full(mapOf(region(1), region(2), region(3), region(4)))
+    const took = drive(round, ({ node }) => (node.RegionID === 4 ? undefined : { afterMs: 1, mapped: '203.0.113.5:1' }))
+    expect(took).toBe(1 + 100)
+  })
+  test('one relay, and a family that is silent: 0.4 s more, enough for a slow one', () => {
+    const answering = (v6Ms: number | undefined) => {
+      const round = full(mapOf(region(1)), true)
+      const took = drive(round, ({ family }) => {
+        if (family === 4) return { afterMs: 1, mapped: '203.0.113.5:1' }
+        return v6Ms === undefined ? undefined : { afterMs: v6Ms, mapped: '[2001:db8::1]:1' }
+      })
+      return [took, round.findings.globalV6]
+    }
+    expect(answering(undefined)).toEqual([1 + 400, undefined])
+    expect(answering(300)).toEqual([300, '[2001:db8::1]:1'])
+  })
+  test('one relay of two is dead: a second after its last try', () => {
+    const round = full(mapOf(region(1), region(2)))
+    const took = drive(round, ({ node }) => (node.RegionID === 2 ? undefined : { afterMs: 1, mapped: '203.0.113.5:1' }))
+    expect(took).toBe(200 + 1000)
+  })
+  test('a family without addresses is not waited for; a node without one leaves the others their turn', () => {
+    const round = full(mapOf(region(1)), true)
+    const probes = round.wake(0)
+    for (const { family, transaction } of probes)
+      if (family === 4) round.handleSent(transaction, 0)
+      else round.handleNoAddress(transaction, 0)
+    const v4 = probes.find(({ family }) => family === 4)!
+    round.handleStun(encodeStunResponse(fromHex(v4.transaction), '203.0.113.5:1' as IpPort), 5)
+    expect([round.isFinished, round.findings.v6CanSend]).toEqual([true, false])
+
+    const two = full(mapOf(region(1, {}, 2)))
+    two.handleNoAddress(two.wake(0)[0]!.transaction, 0)
+    expect([two.isFinished, two.wake(100).map(({ node }) => node.Name)]).toEqual([false, ['1b']])
+  })
+  test('the family is that of the address we are seen with', () => {
+    const round = full(mapOf(region(1)), true)
+    drive(round, ({ family }) => ({ afterMs: family, mapped: '203.0.113.5:1' })) // NAT64 on the way of the second
+    expect(round.findings).toMatchObject({ globalV4: '203.0.113.5:1', globalV6: undefined })
+    expect(round.findings.v4Counters.get('203.0.113.5:1' as IpPort)).toBe(2)
   })
   test('no UDP at all: three seconds, nothing found', () => {
     const round = full(mapOf(region(1)), true)
@@ -155,6 +216,50 @@ describe('[NC-2.4] a round', () => {
     const early = encodeStunResponse(fromHex(probe!.transaction), '203.0.113.5:1' as IpPort)
     round.handleStun(early, 1) // before it was sent
     for (let length = 0; length < early.length; length++) round.handleStun(early.subarray(0, length), 1)
+    expect(round.findings.hasUdp).toBe(false)
+  })
+})
+
+describe('[NC-2.4] hostile answers', () => {
+  test.each(['0.0.0.0:5', '203.0.113.5:0', '224.0.0.1:5', '255.255.255.255:5', '[::]:5', '[ff02::1]:5'])(
+    'nobody is reached at %s',
+    (mapped) => {
+      const round = full(mapOf(region(1)), true)
+      drive(round, () => ({ afterMs: 1, mapped }))
+      expect(round.findings).toMatchObject({ hasUdp: false, globalV4: undefined, globalV6: undefined })
+      expect(round.findings.v4Counters.size + round.findings.v6Counters.size).toBe(0)
+    },
+  )
+  test('an answer counts once, and none after the end', () => {
+    const round = full(mapOf(region(1), region(2)))
+    const [first, second] = round.wake(0)
+    for (const probe of [first!, second!]) round.handleSent(probe.transaction, 0)
+    const answer = encodeStunResponse(fromHex(first!.transaction), '203.0.113.5:1' as IpPort)
+    for (let time = 1; time < 50; time++) round.handleStun(answer, time)
+    expect(round.findings.v4Counters.get('203.0.113.5:1' as IpPort)).toBe(1)
+    expect(round.findings.latencyMs.get(1)).toBe(1)
+    round.wake(STUN_LIMIT_MS)
+    expect(round.isFinished).toBe(true)
+    round.handleStun(encodeStunResponse(fromHex(second!.transaction), '198.51.100.1:1' as IpPort), STUN_LIMIT_MS)
+    expect(round.findings).toMatchObject({ globalV4: '203.0.113.5:1', mappingVaries: undefined })
+  })
+  test('100 000 altered answers: no exception, no finding without the transaction', () => {
+    const round = full(mapOf(region(1)))
+    const [probe] = round.wake(0)
+    round.handleSent(probe!.transaction, 0)
+    const honest = encodeStunResponse(fromHex(probe!.transaction), '203.0.113.5:1' as IpPort)
+    let seed = 12345
+    const next = (below: number) => {
+      seed = (Math.imul(seed, 1103515245) + 12345) & 0x7fffffff
+      return (seed >> 8) % below
+    }
+    for (let n = 0; n < 100_000; n++) {
+      const bytes = honest.slice(0, next(4) === 0 ? next(honest.length + 1) : honest.length)
+      // The transaction is always among what changes.
+      if (bytes.length >= 20) bytes[8 + next(12)]! ^= 1 + next(255)
+      for (let flips = next(4); flips > 0 && bytes.length > 20; flips--) bytes[20 + next(bytes.length - 20)] = next(256)
+      round.handleStun(bytes, 1)
+    }
     expect(round.findings.hasUdp).toBe(false)
   })
 })
@@ -231,6 +336,27 @@ describe('[NC-2.8] the home region', () => {
     ],
     ['keeps the old one when nothing answers but its relay lives', 1, [], { heard: 50_000 }, 1],
     ['has none when nothing answers', 1, [], {}, 0],
+    [
+      'avoids what the map says to avoid',
+      0,
+      [
+        [1, 30],
+        [2, 20],
+      ],
+      { map: mapOf(region(1), region(2, { Avoid: true })) },
+      1,
+    ],
+    [
+      'leaves a home only for a real gain, even an avoided one',
+      2,
+      [
+        [1, 30],
+        [2, 28],
+      ],
+      { map: mapOf(region(1), region(2, { Avoid: true })) },
+      2,
+    ],
+    ['takes an avoided one before none', 0, [[2, 20]], { map: mapOf(region(2, { Avoid: true })) }, 2],
     ['leaves a region that is not in the map any more', 3, [[1, 50]], { heard: 99_999 }, 1],
   ])('%s', (_, previous, now, change, want) => expect(choose(previous, now, change)).toBe(want))
   test('the operator’s score counts', () => {

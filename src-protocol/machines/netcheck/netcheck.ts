@@ -7,6 +7,7 @@ import type { DerpNode } from '../../../src-contract/control/map.ts'
 import type { IpPort, Ms } from '../../../src-contract/ids.ts'
 import { toHex } from '../../wire/bytes.ts'
 import type { Crypto } from '../../wire/crypto.ts'
+import { isMulticast, parseIpPort } from '../../wire/ip.ts'
 import { decodeStunResponse, encodeStunRequest, TRANSACTION_ID_BYTES } from '../../wire/stun.ts'
 import type { Family, ProbeSet } from './plan.ts'
 
@@ -14,6 +15,14 @@ import type { Family, ProbeSet } from './plan.ts'
 export const STUN_LIMIT_MS: Ms = 3_000
 /** So many regions are enough; the others only get as long again as the slowest of these took. */
 const ENOUGH_REGIONS = 3
+
+// Our own: on a fast network "as long again" is nothing, and a family that is silent should not cost three seconds.
+/** The others get at least this: a datagram that was lost has been repeated. */
+const LATE_MS: Ms = 100
+/** The same where fewer regions than that exist and each has answered: the other family may be far slower. */
+const LATE_OF_FEW_MS: Ms = 400
+/** Somebody has answered, and all tries are out: a relay that takes longer is dead, or no home for anybody. */
+const LATE_OF_SILENT_MS: Ms = 1_000
 
 export interface StunProbe {
   readonly node: DerpNode
@@ -26,6 +35,8 @@ interface RunningSet {
   readonly set: ProbeSet
   next: number
   isDone: boolean
+  /** Nodes without an address of this family. */
+  readonly mute: Set<DerpNode>
 }
 
 export interface Findings {
@@ -60,9 +71,11 @@ export class NetcheckRound {
   readonly #sets: RunningSet[]
   readonly #isFull: boolean
   readonly #startedMs: Ms
+  readonly #regionCount: number
   /** Transactions under way; times start when the datagram leaves, not when its name is looked up. */
-  readonly #open = new Map<string, { readonly region: number; readonly family: Family; sentMs: Ms | undefined }>()
+  readonly #open = new Map<string, { readonly running: RunningSet; readonly node: DerpNode; sentMs: Ms | undefined }>()
   #enoughAtMs: Ms | undefined
+  #lastTryMs: Ms
   #isFinished = false
 
   constructor(
@@ -72,7 +85,9 @@ export class NetcheckRound {
     this.#crypto = options.crypto
     this.#isFull = options.isFull
     this.#startedMs = now
-    this.#sets = options.plan.map((set) => ({ set, next: 0, isDone: false }))
+    this.#lastTryMs = now
+    this.#sets = options.plan.map((set) => ({ set, next: 0, isDone: false, mute: new Set() }))
+    this.#regionCount = new Set(options.plan.map(({ region }) => region)).size
     this.#isFinished = this.#sets.length === 0
   }
 
@@ -92,9 +107,10 @@ export class NetcheckRound {
         continue
       }
       running.next++
+      this.#lastTryMs = now
       const txId = this.#crypto.randomBytes(TRANSACTION_ID_BYTES)
       const transaction = toHex(txId)
-      this.#open.set(transaction, { region: running.set.region, family: running.set.family, sentMs: undefined })
+      this.#open.set(transaction, { running, node: probe.node, sentMs: undefined })
       due.push({ node: probe.node, family: running.set.family, bytes: encodeStunRequest(txId), transaction })
     }
     this.#finishIfDone(now)
@@ -103,8 +119,7 @@ export class NetcheckRound {
 
   nextWake(): Ms | undefined {
     if (this.#isFinished) return undefined
-    const times = [this.#startedMs + STUN_LIMIT_MS]
-    if (this.#enoughAtMs !== undefined) times.push(this.#enoughAtMs)
+    const times = [this.#endMs]
     for (const { set, next, isDone } of this.#sets) {
       const probe = set.probes[next]
       if (!isDone && probe !== undefined) times.push(this.#startedMs + probe.delayMs)
@@ -117,34 +132,43 @@ export class NetcheckRound {
     const open = this.#open.get(transaction)
     if (open === undefined) return
     open.sentMs = now
-    if (open.family === 4) this.findings.v4CanSend = true
+    if (open.running.set.family === 4) this.findings.v4CanSend = true
     else this.findings.v6CanSend = true
   }
 
-  /** Its node has no address, or the socket refused: nothing will come of this set's try. */
-  handleNotSent(transaction: string): void {
+  /** The node of this probe has no address of that family; a set of such nodes is done. */
+  handleNoAddress(transaction: string, now: Ms): void {
+    const open = this.#open.get(transaction)
+    if (open === undefined) return
     this.#open.delete(transaction)
+    const { running, node } = open
+    running.mute.add(node)
+    if (running.set.probes.every((probe) => running.mute.has(probe.node))) running.isDone = true
+    this.#finishIfDone(now)
   }
 
   /** A STUN answer; late, forged and malformed ones change nothing. */
   handleStun(bytes: Uint8Array, now: Ms): void {
     const answer = decodeStunResponse(bytes)
-    if (!answer.ok || this.#isFinished) return
+    if (!answer.ok || this.#isFinished || !isUsable(answer.value.mapped)) return
     const transaction = toHex(answer.value.transactionId)
     const open = this.#open.get(transaction)
     if (open?.sentMs === undefined) return
     this.#open.delete(transaction)
-    this.#record(open.region, open.family, now - open.sentMs, answer.value.mapped)
-    for (const running of this.#sets)
-      if (running.set.region === open.region && running.set.family === open.family) running.isDone = true
-    if (this.#enoughAtMs === undefined && this.findings.latencyMs.size >= ENOUGH_REGIONS) {
+    this.#record(open.running.set.region, now - open.sentMs, answer.value.mapped)
+    open.running.isDone = true
+    const answered = this.findings.latencyMs.size
+    if (this.#enoughAtMs === undefined && answered >= Math.min(ENOUGH_REGIONS, this.#regionCount)) {
       const slowest = Math.max(...this.findings.latencyMs.values())
-      this.#enoughAtMs = now + slowest * (this.#isFull ? 2 : 1)
+      const least = answered < ENOUGH_REGIONS ? LATE_OF_FEW_MS : LATE_MS
+      this.#enoughAtMs = now + Math.max(least, slowest * (this.#isFull ? 2 : 1))
     }
     this.#finishIfDone(now)
   }
 
-  #record(region: number, family: Family, latencyMs: Ms, mapped: IpPort): void {
+  /** The family is that of the address we were seen with: with NAT64 it is not the one we asked over. */
+  #record(region: number, latencyMs: Ms, mapped: IpPort): void {
+    const family: Family = mapped.startsWith('[') ? 6 : 4
     const f = this.findings
     f.hasUdp = true
     const lower = (map: Map<number, Ms>) =>
@@ -165,9 +189,22 @@ export class NetcheckRound {
     return family === 6 ? f.v6LatencyMs.size === 0 : f.mappingVaries === undefined
   }
 
-  #finishIfDone(now: Ms): void {
-    const isLate = now - this.#startedMs >= STUN_LIMIT_MS
-    const isEnough = this.#enoughAtMs !== undefined && now >= this.#enoughAtMs
-    if (isLate || isEnough || this.#sets.every(({ isDone }) => isDone)) this.#isFinished = true
+  /** When the round is over at the latest, by what is known now. */
+  get #endMs(): Ms {
+    const limit = Math.min(this.#startedMs + STUN_LIMIT_MS, this.#enoughAtMs ?? Number.POSITIVE_INFINITY)
+    const hasTries = this.#sets.some(({ set, next, isDone }) => !isDone && next < set.probes.length)
+    return this.findings.hasUdp && !hasTries ? Math.min(limit, this.#lastTryMs + LATE_OF_SILENT_MS) : limit
   }
+
+  #finishIfDone(now: Ms): void {
+    if (now >= this.#endMs || this.#sets.every(({ isDone }) => isDone)) this.#isFinished = true
+  }
+}
+
+/** Nobody can be reached at port 0, at no address, or at everybody's. */
+function isUsable(mapped: IpPort): boolean {
+  const parsed = parseIpPort(mapped)
+  if (!parsed.ok) return false
+  const { ip, port } = parsed.value
+  return port !== 0 && ip.some((byte) => byte !== 0) && !isMulticast(ip) && !ip.every((byte) => byte === 0xff)
 }

@@ -38,9 +38,20 @@ const FULL_STEP_MS: Ms = 100
 const UNKNOWN_LATENCY_MS: Ms = 200
 const INCREMENTAL_REGIONS = 3
 
-export function measurableRegions(derpMap: DerpMap): DerpRegion[] {
+function stunRegions(derpMap: DerpMap): DerpRegion[] {
   return Object.values(derpMap.Regions ?? {}).filter(
     (region) => region !== null && region.NoMeasureNoHome !== true && (region.Nodes ?? []).some(hasStun),
+  ) as DerpRegion[]
+}
+
+/** Regions whose distance is measured without UDP: any with a relay that could be home, whether it has STUN or not. */
+export function relayRegions(derpMap: DerpMap): DerpRegion[] {
+  return Object.values(derpMap.Regions ?? {}).filter(
+    (region) =>
+      region !== null &&
+      region.NoMeasureNoHome !== true &&
+      region.Avoid !== true &&
+      (region.Nodes ?? []).some(({ STUNOnly }) => STUNOnly !== true),
   ) as DerpRegion[]
 }
 
@@ -50,11 +61,10 @@ export function planProbes(input: PlanInput): ProbeSet[] {
 }
 
 function fullPlan({ derpMap, hasV4, hasV6 }: PlanInput): ProbeSet[] {
-  return measurableRegions(derpMap).flatMap((region) => {
+  return stunRegions(derpMap).flatMap((region) => {
     const delay = (attempt: number) => attempt * FULL_STEP_MS
     return [
-      // A test node is asked whatever the interfaces look like.
-      ...(hasV4 || (region.Nodes ?? []).some(isTestNode) ? [probeSet(region, 4, FULL_TRIES, delay)] : []),
+      ...(hasV4 || isTest(region) ? [probeSet(region, 4, FULL_TRIES, delay)] : []),
       ...(hasV6 ? [probeSet(region, 6, FULL_TRIES, delay)] : []),
     ]
   })
@@ -63,7 +73,7 @@ function fullPlan({ derpMap, hasV4, hasV6 }: PlanInput): ProbeSet[] {
 /** The three nearest of last time and the home; both families only where they matter. */
 function incrementalPlan({ derpMap, hasV4, hasV6, home }: PlanInput, last: LastRound): ProbeSet[] {
   const latency = (region: DerpRegion) => last.latencyMs.get(region.RegionID) ?? Number.POSITIVE_INFINITY
-  const regions = measurableRegions(derpMap)
+  const regions = stunRegions(derpMap)
     .filter((region) => region.Avoid !== true || region.RegionID === home)
     .sort((a, b) => latency(a) - latency(b) || a.RegionID - b.RegionID)
   const chosen = regions.filter((region, index) => index < INCREMENTAL_REGIONS || region.RegionID === home)
@@ -74,7 +84,7 @@ function incrementalPlan({ derpMap, hasV4, hasV6, home }: PlanInput, last: LastR
     const step = known === undefined ? UNKNOWN_LATENCY_MS : 1.2 * known
     const delay = (attempt: number) => attempt * step + (attempt > 1 ? attempt * 50 : 0)
     const alternates = index >= 2 && !isHome && last.hadV4 && last.hadV6
-    const wantsV4 = hasV4 && !(alternates && index % 2 === 1)
+    const wantsV4 = (hasV4 || isTest(region)) && !(alternates && index % 2 === 1)
     const wantsV6 = hasV6 && !(alternates && index % 2 === 0) && (isHome || index < 2 || last.hadV6)
     return [
       ...(wantsV4 ? [probeSet(region, 4, tries, delay)] : []),
@@ -93,8 +103,9 @@ function probeSet(region: DerpRegion, family: Family, tries: number, delay: (att
   return { region: region.RegionID, family, probes }
 }
 
-function isTestNode(node: DerpNode): boolean {
-  return (node.STUNTestIP ?? '') !== '' || node.IPv4 === '127.0.0.1'
+/** Test nodes are asked whatever the interfaces look like. */
+function isTest({ Nodes }: DerpRegion): boolean {
+  return (Nodes ?? []).some(({ STUNTestIP, IPv4 }) => (STUNTestIP ?? '') !== '' || IPv4 === '127.0.0.1')
 }
 
 function hasStun(node: DerpNode): boolean {
