@@ -9,6 +9,7 @@ import type { MapResponse, Node } from '../src-contract/control/map.ts'
 import { AdminClient } from './admin/client.ts'
 import { parseConfig } from './config/load.ts'
 import { newNodeKey, TestMachine } from './control/noise-client.lab.ts'
+import { MAX_STRANGERS } from './control/ts2021.ts'
 import { createLog } from './log.ts'
 import { type RunningServer, startServer } from './server.ts'
 
@@ -484,4 +485,38 @@ test('[SRV-5.6] garbage on every port: nothing falls over, nothing stays', async
   await stream.next((m) => m.Node?.Name === 'still-here.pintail.internal.')
   const health = () => admin.call<{ connections: number }>('GET', '/health')
   await expect.poll(async () => (await health()).connections).toBe(1)
+})
+
+test('[SRV-5.7] strangers have little room: many connections, large requests, connections that do not close', async () => {
+  const { key: text } = await key()
+  const node = await joined('nas', text)
+  const stranger = machine()
+  const body = JSON.stringify({ Version: 131, NodeKey: newNodeKey(), Padding: 'x'.repeat(200_000) })
+  expect((await stranger.request('POST', '/machine/register', body)).status).toBe(413)
+  expect((await node.request('POST', '/machine/register', body)).status).toBe(200)
+
+  const many = Array.from({ length: MAX_STRANGERS + 20 }, () => machine())
+  for (const one of many) expect((await one.register()).AuthURL).toMatch(/^http/)
+  await expect
+    .poll(async () => (await admin.call<{ connections: number }>('GET', '/health')).connections)
+    .toBeLessThanOrEqual(MAX_STRANGERS + 1)
+  expect(await node.update({})).toBe(200)
+  await expect(many[0]!.register()).rejects.toThrow() // the oldest had to go; a real client dials again
+}, 20_000)
+
+test('[SRV-5.7] a refused connection ends although the other side keeps it open', async () => {
+  const talk = [
+    'no HTTP at all\r\n\r\n',
+    'POST /ts2021 HTTP/1.1\r\nHost: a\r\nUpgrade: nonsense\r\nConnection: upgrade\r\n\r\n',
+  ]
+  const gone = talk.map(async (words) => {
+    const socket = connect({ port: server.controlPort, host: '127.0.0.1', allowHalfOpen: true })
+    socket.on('error', () => undefined)
+    socket.resume()
+    socket.write(words)
+    const poke = setInterval(() => socket.writable && socket.write('x'), 50)
+    await new Promise((resolve) => socket.once('close', resolve))
+    clearInterval(poke)
+  })
+  await Promise.all(gone)
 })

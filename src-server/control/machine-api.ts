@@ -6,7 +6,7 @@ import type { Maps } from '../mapper/maps.ts'
 import type { NodeRecord } from '../registry/model.ts'
 import type { Registry, VolatileFields } from '../registry/registry.ts'
 import { type Hub, type MapSink, mapFrame } from './hub.ts'
-import { answerRegister, isSupported, type RegisterDoor } from './register.ts'
+import { answerRegister, type Caller, isSupported, type RegisterDoor } from './register.ts'
 import { type CleanMapRequest, parseMapRequest, parseRegister } from './requests.ts'
 
 export interface MachineDoor extends RegisterDoor {
@@ -16,14 +16,17 @@ export interface MachineDoor extends RegisterDoor {
 }
 
 const MAX_BODY_BYTES = 1 << 20
+/** Of somebody who is no node yet and can only register: the largest Hostinfo we take, and room for the rest. */
+const MAX_STRANGER_BODY_BYTES = 96 << 10
 const BODY_TIMEOUT_MS = 30_000
 
 export async function answerMachine(
   door: MachineDoor,
-  machineKey: MachineKeyText,
+  caller: Caller,
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
 ): Promise<void> {
+  const { machineKey } = caller
   const method = headers[':method']
   const path = (headers[':path'] ?? '').split('?', 1)[0]!
   if (path !== '/machine/register' && path !== '/machine/map') {
@@ -35,7 +38,7 @@ export async function answerMachine(
     )
   }
   if (method !== 'POST') return answer(stream, 405, 'expected POST')
-  const body = await readBody(stream)
+  const body = await readBody(stream, door.registry.knowsMachine(machineKey) ? MAX_BODY_BYTES : MAX_STRANGER_BODY_BYTES)
   if (body === undefined) return answer(stream, 413, 'the request is too large or too slow')
   if (path === '/machine/map') return handleMap(door, machineKey, stream, body)
 
@@ -44,7 +47,7 @@ export async function answerMachine(
   if (!isSupported(request.value.Version)) return answer(stream, 400, unsupported(request.value.Version))
   const gone = new AbortController()
   stream.once('close', () => gone.abort())
-  const response = await answerRegister(door, machineKey, request.value, gone.signal)
+  const response = await answerRegister(door, caller, request.value, gone.signal)
   if (!gone.signal.aborted) answer(stream, 200, JSON.stringify(response), 'application/json')
 }
 
@@ -134,15 +137,19 @@ function answer(stream: ServerHttp2Stream, status: number, text: string, type = 
   if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
 }
 
-function readBody(stream: ServerHttp2Stream): Promise<Uint8Array | undefined> {
+function readBody(stream: ServerHttp2Stream, maxBytes: number): Promise<Uint8Array | undefined> {
   const { promise, resolve } = Promise.withResolvers<Uint8Array | undefined>()
   const parts: Buffer[] = []
   let size = 0
   const timer = setTimeout(() => resolve(undefined), BODY_TIMEOUT_MS)
   stream.on('data', (part: Buffer) => {
     size += part.length
-    if (size <= MAX_BODY_BYTES) parts.push(part)
-    else resolve(undefined)
+    if (size <= maxBytes) {
+      parts.push(part)
+      return
+    }
+    parts.length = 0
+    resolve(undefined)
   })
   stream.once('end', () => resolve(Buffer.concat(parts)))
   stream.once('close', () => resolve(undefined))

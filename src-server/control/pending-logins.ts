@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import type { Hostinfo } from '../../src-contract/control/map.ts'
 import type { MachineKeyText, NodeKeyText } from '../../src-contract/ids.ts'
+import { mostFrequent } from './networks.ts'
 
 export interface PendingLogin {
   readonly id: string
@@ -13,15 +14,18 @@ export interface PendingLogin {
   readonly hostinfo: Hostinfo
   readonly capVersion: number
   readonly createdAt: number
+  /** Where the request came from, see `networkOf`. */
+  readonly network: string
 }
 
 const KEEP_MS = 15 * 60_000
 const MAX_PENDING = 1024
+/** One machine signs in with one key at a time; a few more for clients that lost theirs. */
+const MAX_PER_MACHINE = 4
 
 interface Waiting {
   readonly login: PendingLogin
-  readonly decided: Promise<void>
-  readonly decide: () => void
+  readonly waiters: Set<() => void>
 }
 
 export class PendingLogins {
@@ -34,16 +38,19 @@ export class PendingLogins {
     this.#now = now
   }
 
-  /** The same machine with the same key asks again: the same link. */
+  /**
+   * The same machine with the same key asks again: the same link. Anybody may ask, so there is no end of requests: when
+   * there is no more room, the network that asks most loses its oldest one, and the others keep theirs.
+   */
   ask(request: Omit<PendingLogin, 'id' | 'createdAt'>): PendingLogin {
     this.#forgetOld()
     for (const { login } of this.#waiting.values())
       if (login.machineKey === request.machineKey && login.nodeKey === request.nodeKey) return login
-    const oldest = this.#waiting.keys().next().value
-    if (this.#waiting.size >= MAX_PENDING && oldest !== undefined) this.#forget(oldest)
+    const own = [...this.#waiting.values()].filter(({ login }) => login.machineKey === request.machineKey)
+    if (own.length >= MAX_PER_MACHINE) this.#forget(own[0]!.login.id)
+    if (this.#waiting.size >= MAX_PENDING) this.#forget(this.#oldestOfLoudest())
     const login: PendingLogin = { ...request, id: randomBytes(12).toString('hex'), createdAt: this.#now() }
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#waiting.set(login.id, { login, decided: promise, decide: resolve })
+    this.#waiting.set(login.id, { login, waiters: new Set() })
     return login
   }
 
@@ -57,8 +64,12 @@ export class PendingLogins {
     const waiting = this.#waiting.get(id)
     if (waiting === undefined || signal.aborted) return
     const { promise, resolve } = Promise.withResolvers<void>()
-    signal.addEventListener('abort', () => resolve(), { once: true })
-    await Promise.race([waiting.decided, promise])
+    const done = (): void => resolve()
+    waiting.waiters.add(done)
+    signal.addEventListener('abort', done, { once: true })
+    await promise
+    waiting.waiters.delete(done)
+    signal.removeEventListener('abort', done)
   }
 
   /** Whoever waits looks again at what is registered. */
@@ -83,7 +94,14 @@ export class PendingLogins {
   }
 
   #forget(id: string): void {
-    this.#waiting.get(id)?.decide()
+    const waiting = this.#waiting.get(id)
     this.#waiting.delete(id)
+    for (const done of waiting?.waiters ?? []) done()
+  }
+
+  #oldestOfLoudest(): string {
+    const logins = [...this.#waiting.values()].map(({ login }) => login)
+    const loudest = mostFrequent(logins.map(({ network }) => network))
+    return logins.find(({ network }) => network === loudest)!.id
   }
 }

@@ -21,13 +21,19 @@ export interface RegisterDoor {
   readonly log: (event: string, detail: { readonly [name: string]: unknown }) => void
 }
 
+/** Who asks: the machine key is proven by the channel, the network is where its connection comes from. */
+export interface Caller {
+  readonly machineKey: MachineKeyText
+  readonly network: string
+}
+
 export function isSupported(version: number): boolean {
   return version >= MIN_CAPABILITY_VERSION
 }
 
 export async function answerRegister(
   door: RegisterDoor,
-  machineKey: MachineKeyText,
+  { machineKey, network }: Caller,
   request: CleanRegister,
   signal: AbortSignal,
 ): Promise<RegisterResponse> {
@@ -48,10 +54,10 @@ export async function answerRegister(
     if (id !== undefined) await pending.wait(id, signal)
     const decided = registry.nodeByKey(request.NodeKey)
     if (decided?.machineKey === machineKey && !isExpired(decided, door.now())) return success(door, decided)
-    return askPerson(door, machineKey, request)
+    return askPerson(door, { machineKey, network }, request)
   }
   if (request.authKey !== undefined) return joinByKey(door, machineKey, request, request.authKey, known)
-  return askPerson(door, machineKey, request)
+  return askPerson(door, { machineKey, network }, request)
 }
 
 async function joinByKey(
@@ -88,12 +94,13 @@ async function joinByKey(
   return success(door, outcome.value)
 }
 
-function askPerson(door: RegisterDoor, machineKey: MachineKeyText, request: CleanRegister): RegisterResponse {
+function askPerson(door: RegisterDoor, { machineKey, network }: Caller, request: CleanRegister): RegisterResponse {
   const login = door.pending.ask({
     machineKey,
     nodeKey: request.NodeKey,
     hostinfo: request.hostinfo,
     capVersion: request.Version,
+    network,
   })
   return { ...empty, AuthURL: `${door.serverUrl}/register/${login.id}` }
 }

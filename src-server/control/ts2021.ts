@@ -11,7 +11,8 @@ import { parseBase64 } from '../../src-protocol/wire/bytes.ts'
 import { challengeKeyText, machineKeyText } from '../../src-protocol/wire/keys.ts'
 import { encodeEarlyPayload, encodeErrorFrame, respond } from '../../src-protocol/wire/noise.ts'
 import { answerMachine, type MachineDoor } from './machine-api.ts'
-import { isSupported } from './register.ts'
+import { mostFrequent, networkOf } from './networks.ts'
+import { type Caller, isSupported } from './register.ts'
 
 export const CONTROL_UPGRADE = 'tailscale-control-protocol'
 
@@ -23,11 +24,18 @@ const IDLE_MS = 120_000
 const PING_EVERY_MS = 25_000
 const PING_TIMEOUT_MS = 20_000
 const SETTINGS = { initialWindowSize: 1 << 20, maxConcurrentStreams: 100, enablePush: false }
+/** Whoever is no node yet has room to register, and no more. */
+const STRANGER_SETTINGS = { initialWindowSize: 128 << 10, maxConcurrentStreams: 8, enablePush: false }
+/** Connections of machines that are no nodes; beyond it the network with the most of them loses its oldest one. */
+export const MAX_STRANGERS = 256
+/** What a refused client has to read its refusal; after it the connection is gone, whatever the other side does. */
+const LINGER_MS = 2_000
 
 export class ControlConnections {
   readonly #door: MachineDoor
   readonly #serverPrivate: Uint8Array
   readonly #sessions = new Set<ServerHttp2Session>()
+  readonly #strangers = new Map<ServerHttp2Session, Caller>()
 
   constructor(door: MachineDoor, serverPrivate: Uint8Array) {
     this.#door = door
@@ -57,7 +65,7 @@ export class ControlConnections {
 
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: ${CONTROL_UPGRADE}\r\nConnection: upgrade\r\n\r\n`)
     if (!isSupported(accepted.value.version)) {
-      socket.end(encodeErrorFrame(`unsupported client version: ${accepted.value.version}`))
+      endSoon(socket, encodeErrorFrame(`unsupported client version: ${accepted.value.version}`))
       return
     }
     socket.write(accepted.value.reply)
@@ -67,12 +75,21 @@ export class ControlConnections {
         nodeKeyChallenge: challengeKeyText(nodeCrypto.x25519PublicKey(nodeCrypto.newPrivateKey())),
       }),
     )
-    this.#serve(stream, machineKeyText(accepted.value.machinePublic))
+    this.#serve(stream, {
+      machineKey: machineKeyText(accepted.value.machinePublic),
+      network: networkOf(request.socket.remoteAddress),
+    })
   }
 
-  #serve(transport: Duplex, machineKey: ReturnType<typeof machineKeyText>): void {
-    const session = performServerHandshake(transport, { settings: SETTINGS, maxSessionMemory: 64 })
+  #serve(transport: Duplex, caller: Caller): void {
+    const { machineKey } = caller
+    const isKnown = this.#door.registry.knowsMachine(machineKey)
+    const session = performServerHandshake(
+      transport,
+      isKnown ? { settings: SETTINGS, maxSessionMemory: 64 } : { settings: STRANGER_SETTINGS, maxSessionMemory: 2 },
+    )
     this.#sessions.add(session)
+    if (!isKnown) this.#admitStranger(session, caller)
     let open = 0
     let idle = setTimeout(() => session.destroy(), START_TIMEOUT_MS)
     const ping = setInterval(() => this.#ping(session), PING_EVERY_MS)
@@ -83,7 +100,7 @@ export class ControlConnections {
       stream.once('close', () => {
         if (--open === 0 && !session.destroyed) idle = setTimeout(() => session.close(), IDLE_MS)
       })
-      answerMachine(this.#door, machineKey, stream, headers).catch((error: unknown) => {
+      answerMachine(this.#door, caller, stream, headers).catch((error: unknown) => {
         this.#door.log('request-failed', { machineKey, error: String(error) })
         if (!stream.headersSent && !stream.closed && !stream.destroyed) {
           stream.respond({ ':status': 500 })
@@ -96,10 +113,25 @@ export class ControlConnections {
       clearTimeout(idle)
       clearInterval(ping)
       this.#sessions.delete(session)
+      this.#strangers.delete(session)
       transport.destroy()
     })
     transport.on('error', (error) => this.#door.log('connection-error', { machineKey, error: error.message }))
     transport.once('close', () => session.destroy())
+  }
+
+  #admitStranger(session: ServerHttp2Session, caller: Caller): void {
+    this.#strangers.set(session, caller)
+    if (this.#strangers.size <= MAX_STRANGERS) return
+    for (const [open, { machineKey }] of this.#strangers)
+      if (this.#door.registry.knowsMachine(machineKey)) this.#strangers.delete(open) // it has joined meanwhile
+    if (this.#strangers.size <= MAX_STRANGERS) return
+    const loudest = mostFrequent([...this.#strangers.values()].map(({ network }) => network))
+    for (const [open, { network }] of this.#strangers) {
+      if (network !== loudest) continue
+      open.destroy()
+      return
+    }
   }
 
   #ping(session: ServerHttp2Session): void {
@@ -118,7 +150,16 @@ export class ControlConnections {
 }
 
 export function refuse(socket: Duplex, status: number, text: string): void {
-  socket.end(
+  endSoon(
+    socket,
     `HTTP/1.1 ${status} Refused\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(text)}\r\nConnection: close\r\n\r\n${text}`,
   )
+}
+
+/** The last words; a client that never closes its side does not keep the connection. */
+export function endSoon(socket: Duplex, words: string | Uint8Array): void {
+  const late = setTimeout(() => socket.destroy(), LINGER_MS)
+  socket.once('close', () => clearTimeout(late))
+  socket.end(words)
+  socket.resume()
 }

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https'
 import type { Duplex } from 'node:stream'
 import type { ListenAddress } from '../config/address.ts'
-import { refuse } from '../control/ts2021.ts'
+import { endSoon, refuse } from '../control/ts2021.ts'
 import { listenOn } from './listen.ts'
 
 export interface FrontPart {
@@ -58,7 +58,7 @@ export async function openFront(o: FrontOptions): Promise<Front> {
     if (!o.parts.some((part) => part.handleUpgrade(request, socket, head, path))) refuse(socket, 404, 'not found\n')
   })
   server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
+    if (socket.writable) endSoon(socket, 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n')
     else socket.destroy()
   })
   const port = await listenOn(server, o.listen, o.purpose)

@@ -52,6 +52,7 @@ export class Registry {
   readonly #keys = new Map<number, PreAuthKey>()
   readonly #nodes = new Map<number, NodeRecord>()
   readonly #byNodeKey = new Map<NodeKeyText, number>()
+  readonly #byMachine = new Map<MachineKeyText, Set<number>>()
   readonly #byName = new Map<string, number>()
   readonly #tombstones = new Map<NodeKeyText, Tombstone>()
   readonly #listeners = new Set<(change: Change) => void>()
@@ -106,6 +107,10 @@ export class Registry {
   nodeByKey(nodeKey: NodeKeyText): NodeRecord | undefined {
     const id = this.#byNodeKey.get(nodeKey)
     return id === undefined ? undefined : this.#nodes.get(id)
+  }
+  /** Whether some node lives on this machine. */
+  knowsMachine(machineKey: MachineKeyText): boolean {
+    return this.#byMachine.has(machineKey)
   }
   tombstone(nodeKey: NodeKeyText): Tombstone | undefined {
     return this.#tombstones.get(nodeKey)
@@ -319,6 +324,9 @@ export class Registry {
       this.#dirty.delete(id)
       this.#byNodeKey.delete(node.nodeKey)
       this.#byName.delete(node.givenName)
+      const onMachine = this.#byMachine.get(node.machineKey)
+      onMachine?.delete(id)
+      if (onMachine?.size === 0) this.#byMachine.delete(node.machineKey)
       this.#v4.free(node.ipv4)
       this.#v6.free(node.ipv6)
       this.#tombstones.set(node.nodeKey, tombstone)
@@ -390,6 +398,7 @@ export class Registry {
     this.#nodes.set(node.id, node)
     this.#byNodeKey.set(node.nodeKey, node.id)
     this.#byName.set(node.givenName, node.id)
+    this.#byMachine.set(node.machineKey, (this.#byMachine.get(node.machineKey) ?? new Set<number>()).add(node.id))
     this.#tombstones.delete(node.nodeKey)
   }
 

@@ -35,6 +35,8 @@ const KEEP_ALIVE_SPREAD_MS = 5000
 /** Whoever takes nothing for so long is disconnected. The reference waits 2 s; a busy machine may stall longer than that. */
 const WRITE_TIMEOUT_MS = 5000
 const MAX_PACKET_BYTES = 65_536
+/** The longest frame a client has reason to send is its login. */
+const MAX_FRAME_BYTES = 256 << 10
 const KEY_BYTES = 32
 
 const DISCO_MAGIC = [0x54, 0x53, 0xf0, 0x9f, 0x92, 0xac] as const
@@ -52,7 +54,7 @@ export class RelayClient {
   droppedPackets = 0
   readonly #core: RelayCore
   readonly #socket: Duplex
-  readonly #reader = new FrameReader()
+  readonly #reader = new FrameReader(MAX_FRAME_BYTES)
   readonly #disco: Uint8Array[] = []
   readonly #data: Uint8Array[] = []
   readonly #urgent: Uint8Array[] = []
@@ -97,6 +99,10 @@ export class RelayClient {
     if (this.#urgent.length >= 2 * QUEUE_LENGTH) this.#urgent.shift()
     this.#urgent.push(encodePeerGone(peer, reason))
     this.#pump()
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
   }
 
   close(): void {

@@ -26,6 +26,8 @@ interface Party {
   readonly heard: Set<Party>
 }
 
+/** Connections that have not logged in; beyond it the oldest must go. A login takes one round trip. */
+export const MAX_STRANGERS = 512
 /** At most this many "not here" answers at once and per second to one connection. */
 const NOT_HERE_BURST = 3
 
@@ -35,6 +37,7 @@ export class RelayServer {
   readonly #o: RelayServerOptions
   readonly #core: RelayCore
   readonly #connections = new Set<RelayClient>()
+  readonly #strangers = new Set<RelayClient>()
   readonly #parties = new Map<string, Party>()
   readonly #notHere = new WeakMap<RelayClient, { tokens: number; at: number }>()
 
@@ -59,7 +62,13 @@ export class RelayServer {
 
   /** The HTTP upgrade is done; `head` is what came behind it. */
   accept(socket: Duplex, head: Uint8Array): void {
-    this.#connections.add(new RelayClient(this.#core, socket, head))
+    const client = new RelayClient(this.#core, socket, head)
+    if (client.isClosed) return
+    this.#connections.add(client)
+    if (client.nodeKey !== undefined) return // the login came along with the request
+    this.#strangers.add(client)
+    const oldest = this.#strangers.size > MAX_STRANGERS ? this.#strangers.values().next().value : undefined
+    oldest?.close()
   }
 
   close(): void {
@@ -71,6 +80,7 @@ export class RelayServer {
       this.#o.log('relay-client-refused', { node: shortNodeKey(nodeKey) })
       return false
     }
+    this.#strangers.delete(client)
     const name = nameOf(nodeKey)
     const party = this.#parties.get(name)
     if (party === undefined) {
@@ -126,6 +136,7 @@ export class RelayServer {
 
   #handleLeft(client: RelayClient): void {
     this.#connections.delete(client)
+    this.#strangers.delete(client)
     const party = this.#partyOf(client)
     if (party === undefined) return
     const at = party.clients.indexOf(client)

@@ -1,4 +1,5 @@
 import { createSocket } from 'node:dgram'
+import { Duplex } from 'node:stream'
 import { connect, type TLSSocket } from 'node:tls'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { nodeCrypto } from '../../src-protocol/crypto/node-crypto.ts'
@@ -20,7 +21,7 @@ import { decodeStunResponse, encodeStunRequest } from '../../src-protocol/wire/s
 import { type Front, openFront } from '../http/front.ts'
 import { makeCertificate } from './certificate.ts'
 import { RelayPart } from './relay-part.ts'
-import { RelayServer } from './relay-server.ts'
+import { MAX_STRANGERS, RelayServer } from './relay-server.ts'
 import { openStun, stunAnswer } from './stun-server.ts'
 
 let server: RelayServer
@@ -312,4 +313,17 @@ test('[SRV-6.8] a request with the forged source port 0 gets silence, not the en
   const request = encodeStunRequest(nodeCrypto.randomBytes(12))
   expect(stunAnswer(request, { address: '203.0.113.1', port: 0 })).toBeUndefined()
   expect(stunAnswer(request, { address: '203.0.113.1', port: 1 })).toHaveLength(32)
+})
+
+test('[SRV-6.9] connections that never log in are few, and do not keep others out', async () => {
+  const node = await new Client().login()
+  const open = Array.from(
+    { length: MAX_STRANGERS + 10 },
+    () => new Duplex({ read() {}, write: (_bytes, _encoding, done) => done() }),
+  )
+  for (const socket of open) server.accept(socket, new Uint8Array(0))
+  expect(open.filter((socket) => socket.destroyed)).toHaveLength(10)
+  expect(open.slice(0, 10).every((socket) => socket.destroyed)).toBe(true)
+  node.socket.write(encodeSendPacket(node.key, Uint8Array.of(1)))
+  expect((await node.packet()).packet).toEqual(Uint8Array.of(1))
 })
