@@ -34,6 +34,9 @@ async function pintailCli(line: string | string[], more: Partial<Terminal> = {})
     err: (text) => {
       seen.err += text
     },
+    draw: (text) => {
+      seen.err += text
+    },
     env: {},
     uid: 1000,
     platform: 'linux',
@@ -179,6 +182,12 @@ describe('up', () => {
     daemon.answers.set('POST start', () => [500, 'no space left on device\n'])
     daemon.after = () => undefined
     expect(await pintailCli('up')).toEqual({ code: 1, out: '', err: 'no space left on device\n' })
+  })
+
+  test('[CLI-2.1] control characters from a server do not reach the terminal', async () => {
+    daemon.after = (what) => what === 'POST start' && daemon.notify({ ErrMessage: 'no\u001b]0;x\u0007\u009b8m\u202e!' })
+    const { err } = await pintailCli('up')
+    expect(err).toBe('backend error: no\\u001b]0;x\\u0007\\u009b8m\\u202e!\n')
   })
 
   test('after a while it says what the daemon complains about', async () => {

@@ -10,9 +10,15 @@ import { fullName, plainArgs, requireFlagValue } from './go-flags.ts'
 import { reachDaemon } from './reach-daemon.ts'
 import { maskSecrets } from './text/mask.ts'
 import { shellQuote } from './text/shell-quote.ts'
+import { visible } from './text/visible.ts'
 import { CommandError, FlagError, type FlagSpec, type Flags, type Terminal, type Verb } from './verb.ts'
 
-export async function runCli(words: readonly string[], terminal: Terminal, root: Verb): Promise<number> {
+export async function runCli(words: readonly string[], outer: Terminal, root: Verb): Promise<number> {
+  const terminal: Terminal = {
+    ...outer,
+    out: (text) => outer.out(visible(text)),
+    err: (text) => outer.err(visible(text)),
+  }
   const argv = words.length === 1 && (words[0] === '-V' || words[0] === '--version') ? ['version'] : words
   let secrets: readonly string[] = []
   const complain = (text: string) => terminal.err(`${maskSecrets(text, secrets)}\n`)

@@ -23,6 +23,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 const terminal: Terminal = {
   out: (words) => void process.stdout.write(words),
   err: (words) => void process.stderr.write(words),
+  draw: (words) => void process.stderr.write(words),
   env: process.env,
   uid: process.getuid?.() ?? 0,
   platform: process.platform,

@@ -34,6 +34,8 @@ export interface Verb {
 export interface Terminal {
   out(text: string): void
   err(text: string): void
+  /** Our own pictures, on standard error; elsewhere control characters are made visible. */
+  draw(text: string): void
   readonly env: Readonly<Record<string, string | undefined>>
   readonly uid: number
   readonly platform: NodeJS.Platform

@@ -137,7 +137,7 @@ class Told {
       return
     }
     terminal.err(`\nTo authenticate, visit:\n\n\t${url}\n\n`)
-    if (flags.bool('qr')) terminal.err(`${await qrText(url, flags.text('qr-format'))}\n`)
+    if (flags.bool('qr')) terminal.draw(`${await qrText(url, flags.text('qr-format'))}\n`)
   }
 
   needsApproval(): void {

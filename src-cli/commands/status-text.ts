@@ -35,8 +35,13 @@ export function statusTable(status: Status, options: TableOptions): { text: stri
       if (!options.active || peer.Active) rows.push(rowOf(peer, status, options.nowMs))
     }
   }
-  const text = alignTabs(rows.map((cells) => `${cells.join('\t')}\t\n`).join(''), { padding: 2 })
+  const text = alignTabs(rows.map((cells) => `${cells.map(oneCell).join('\t')}\t\n`).join(''), { padding: 2 })
   return { text, hiddenExitNodes }
+}
+
+/** Foreign text stays in its cell. */
+function oneCell(text: string): string {
+  return text.replace(/[\t\n]/g, ' ')
 }
 
 export function sortedPeers(status: Status): PeerStatus[] {

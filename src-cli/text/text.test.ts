@@ -5,6 +5,7 @@ import { goJson } from './go-json.ts'
 import { maskSecrets } from './mask.ts'
 import { shellQuote } from './shell-quote.ts'
 import { alignTabs } from './table.ts'
+import { visible } from './visible.ts'
 
 describe('durations', () => {
   test.each([
@@ -134,4 +135,10 @@ describe('addresses', () => {
     expect(hostnameProblem('a_b')).toContain('only contain')
     expect(hostnameProblem('a'.repeat(300))).toContain('too long')
   })
+})
+
+test('[CLI-2.1] control characters and direction marks become visible; JSON keeps its meaning', () => {
+  const name = 'a\u001b[2J\u009b8m\u007f\u202eb\tc\nd é 家'
+  expect(visible(name)).toBe('a\\u001b[2J\\u009b8m\\u007f\\u202eb\tc\nd é 家')
+  expect(JSON.parse(visible(JSON.stringify({ name })))).toEqual({ name })
 })
