@@ -18,6 +18,17 @@ const tailscale = stockProgram('tailscale')
 const hasStock = tailscale !== undefined && stockProgram('tailscaled') !== undefined
 const pintail = fileURLToPath(new URL('../src-cli/main.ts', import.meta.url))
 
+/** The members that both documents have, in the order of the first, at each depth: `Self.CapMap: a b c`. */
+function orders(one: object, other: object, at = ''): string[] {
+  const shared = Object.entries(one).filter(([name]) => name in other)
+  const below = shared.flatMap(([name, value]) => {
+    const counterpart = (other as Record<string, unknown>)[name]
+    const isObject = (it: unknown): it is object => typeof it === 'object' && it !== null && !Array.isArray(it)
+    return isObject(value) && isObject(counterpart) ? orders(value, counterpart, `${at}.${name}`) : []
+  })
+  return [`${at}: ${shared.map(([name]) => name).join(' ')}`, ...below.sort()]
+}
+
 describe.skipIf(!hasStock)('with stock tailscaled and our server', () => {
   let internet: Internet
   let control: ControlServer
@@ -78,6 +89,15 @@ describe.skipIf(!hasStock)('with stock tailscaled and our server', () => {
     } finally {
       await ours.host.rules('')
     }
+  })
+
+  test('[LA-3] status and prefs have the members of a stock daemon in its order', async () => {
+    const documents = async (daemon: Daemon) => {
+      const { Self, Peer, ...rest } = await daemon.status()
+      return { rest, Self, peer: Object.values(Peer ?? {})[0], prefs: await daemon.client.prefs() }
+    }
+    const [own, theirs] = await Promise.all([documents(ours), documents(stock)])
+    expect(orders(own, theirs)).toEqual(orders(theirs, own))
   })
 
   /** One run of the stock command line on a daemon. */

@@ -19,7 +19,7 @@ export interface AeadHandle {
 }
 
 /** As in `addon/module.cpp`. */
-const VERSION = 4
+const VERSION = 5
 
 export interface Addon {
   readonly version: number

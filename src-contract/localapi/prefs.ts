@@ -7,8 +7,8 @@ import type { IpPort, PrefixText, StableNodeId } from '../ids.ts'
 export interface Persist {
   PrivateNodeKey: string
   OldPrivateNodeKey: string
-  NetworkLockKey: string
   UserProfile: UserProfile
+  NetworkLockKey: string
   NodeID: StableNodeId
 }
 

@@ -47,8 +47,8 @@ export function prefsWithConfig(profile: Profile): Prefs {
     Config: {
       PrivateNodeKey: ZERO_PRIVATE,
       OldPrivateNodeKey: ZERO_PRIVATE,
-      NetworkLockKey: ZERO_NETWORK_LOCK,
       UserProfile: profile.user,
+      NetworkLockKey: ZERO_NETWORK_LOCK,
       NodeID: profile.nodeId,
     },
   }

@@ -35,6 +35,7 @@ derp: {server: {listen: "127.0.0.1:${port}", stun_listen: 127.0.0.1:0, hostname:
 }
 beforeEach(async () => {
   own = ['127.0.0.1']
+  regionsHeard.clear()
   skippedMs = 0
   folder = mkdtempSync(join(tmpdir(), 'pintail-relays-'))
   await start()
@@ -98,6 +99,57 @@ test('[RELAY-1] two nodes exchange packets over their home; sending opens the wa
   b.relays.send(REGION, a.key, Uint8Array.of(2))
   await until(() => expect(a.heard).toHaveLength(1))
   expect(a.states).toEqual([`${REGION} connected`])
+})
+
+test('[RELAY-1] a peer that was heard elsewhere is answered there, while its own region is not connected', async () => {
+  const OTHER = 10
+  const both: DerpMap = {
+    Regions: {
+      ...map(node()).Regions,
+      [OTHER]: {
+        RegionID: OTHER,
+        RegionCode: 'other',
+        RegionName: 'Other',
+        Nodes: [node({ Name: '10a', RegionID: OTHER })],
+      },
+    },
+  }
+  const [a, b] = [machine(), machine()]
+  for (const { relays } of [a, b]) {
+    relays.setMap(both)
+    relays.setHome(REGION)
+  }
+  await until(() => expect(a.relays.liveCount + b.relays.liveCount).toBe(2))
+  b.relays.send(REGION, a.key, Uint8Array.of(1))
+  await until(() => expect(a.heard).toHaveLength(1))
+  a.relays.send(OTHER, b.key, Uint8Array.of(2))
+  await until(() => expect(b.heard).toEqual([`${REGION} ${toHex(a.key).slice(0, 8)} 02`]))
+  expect(a.states).toEqual([`${REGION} connected`])
+  b.relays.close()
+  await until(() => expect(a.gone).toEqual([toHex(b.key)]))
+  a.relays.send(OTHER, b.key, Uint8Array.of(3)) // not heard anywhere any more: its own region is opened
+  await until(() => expect(a.states).toEqual([`${REGION} connected`, `${OTHER} connected`]))
+})
+
+test('[RELAY-1] a region that nothing was sent to for a minute is closed, the home is not', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  try {
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 5))
+    const [a, b] = [machine(), machine()]
+    for (const { relays } of [a, b]) relays.setMap(map(node()))
+    a.relays.setHome(REGION)
+    b.relays.send(REGION, a.key, Uint8Array.of(1))
+    while (a.heard.length === 0) await pause()
+    skippedMs = 59_000
+    vi.advanceTimersByTime(15_000)
+    expect(b.relays.liveCount).toBe(1)
+    skippedMs = 61_000
+    vi.advanceTimersByTime(15_000)
+    expect([a.relays.liveCount, b.relays.liveCount]).toEqual([1, 0])
+    expect(b.states).toEqual([`${REGION} connected`, `${REGION} closed`])
+  } finally {
+    vi.useRealTimers()
+  }
 })
 
 test('[RELAY-2] a home that goes away is dialled again until it is back', async () => {

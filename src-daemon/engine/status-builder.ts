@@ -11,6 +11,7 @@ import type { Netmap } from '../../src-protocol/machines/netmap.ts'
 import { ZERO_NODE_KEY } from '../../src-protocol/wire/keys.ts'
 import { homeRegion, hostPrefixText, magicDnsSuffix, nodeAddresses, peerApiUrls, timeText } from './node-text.ts'
 import { isActive, noRuntime, type PeerRuntime } from './peer-runtime.ts'
+import { peerStatusInOrder, sortedByKey } from './stock-order.ts'
 
 export interface StatusInputs {
   readonly version: string
@@ -46,7 +47,7 @@ export function buildStatus(inputs: StatusInputs): Status {
     TailscaleIPs: addresses.length === 0 ? null : addresses,
     Self: buildSelf(inputs, addresses),
     ...(exitNode === undefined ? {} : { ExitNodeStatus: exitNode }),
-    Health: health.length === 0 ? null : health,
+    Health: health,
     MagicDNSSuffix: suffix,
     CurrentTailnet:
       netmap === undefined
@@ -59,6 +60,10 @@ export function buildStatus(inputs: StatusInputs): Status {
     ClientVersion: null,
   }
 }
+
+/** Where a stock daemon lists the own capabilities for readers of old, this comes first. */
+const DEPRECATED_CAPABILITIES =
+  'HTTPS://TAILSCALE.COM/s/DEPRECATED-NODE-CAPS#see-https://github.com/tailscale/tailscale/issues/11508'
 
 /** The CLI looks for the first half of this sentence. */
 function routeHint({ netmap, prefs }: StatusInputs): string[] {
@@ -74,8 +79,10 @@ function routeHint({ netmap, prefs }: StatusInputs): string[] {
 function buildSelf(inputs: StatusInputs, addresses: readonly IpText[]): PeerStatus {
   const { netmap } = inputs
   const base = netmap === undefined ? emptyPeer(inputs.nodeKey) : fromNode(netmap.self, netmap.derpMap)
-  return {
+  const capabilities = Object.keys(base.CapMap ?? {})
+  return peerStatusInOrder({
     ...base,
+    ...(capabilities.length === 0 ? {} : { Capabilities: [DEPRECATED_CAPABILITIES, ...capabilities] }),
     HostName: inputs.hostName,
     OS: 'linux',
     TailscaleIPs: addresses.length === 0 ? null : [...addresses],
@@ -84,7 +91,7 @@ function buildSelf(inputs: StatusInputs, addresses: readonly IpText[]): PeerStat
     Online: inputs.state === 'Running',
     LastSeen: ZERO_TIME,
     InNetworkMap: netmap !== undefined,
-  }
+  })
 }
 
 function buildPeers(inputs: StatusInputs, netmap: Netmap): { [nodeKey: string]: PeerStatus } | null {
@@ -99,7 +106,7 @@ function buildPeer(inputs: StatusInputs, netmap: Netmap, node: Node): PeerStatus
   const runtime = inputs.runtimeOf(node)
   const isUsed = runtime !== noRuntime
   const allowed = node.AllowedIPs ?? node.Addresses ?? []
-  return {
+  return peerStatusInOrder({
     ...fromNode(node, netmap.derpMap),
     TailscaleIPs: nodeAddresses(node),
     CurAddr: runtime.directEndpoint,
@@ -116,7 +123,7 @@ function buildPeer(inputs: StatusInputs, netmap: Netmap, node: Node): PeerStatus
     InNetworkMap: true,
     InMagicSock: isUsed,
     InEngine: isUsed && runtime.session !== 'none',
-  }
+  })
 }
 
 /** The part that is the netmap's alone. */
@@ -140,7 +147,7 @@ function fromNode(node: Node, derpMap: DerpMap | undefined): PeerStatus {
     LastSeen: node.LastSeen ?? ZERO_TIME,
     PeerAPIURL: api.length === 0 ? null : api,
     ...(node.Capabilities ? { Capabilities: [...node.Capabilities].sort() } : {}),
-    ...(node.CapMap ? { CapMap: node.CapMap } : {}),
+    ...(node.CapMap ? { CapMap: sortedByKey(node.CapMap) } : {}),
     ...(node.Hostinfo?.sshHostKeys ? { sshHostKeys: node.Hostinfo.sshHostKeys } : {}),
     ...(node.Hostinfo?.ShareeNode === true ? { ShareeNode: true } : {}),
     ...(node.Expired === true ? { Expired: true } : {}),

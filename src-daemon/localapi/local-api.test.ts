@@ -118,7 +118,7 @@ describe('[LA-3] status', () => {
       AuthURL: '',
       TailscaleIPs: null,
       Self: { HostName: 'box', OS: 'linux', PublicKey: `nodekey:${'0'.repeat(64)}` },
-      Health: null,
+      Health: [],
       CurrentTailnet: null,
       Peer: null,
       User: null,
@@ -158,6 +158,17 @@ describe('[LA-3] status', () => {
     expect(full.Peer?.[testNode(3).Key]).toMatchObject({ Active: false, CurAddr: '', InEngine: false, Online: true })
     expect((await status('?peers=false')).Peer).toBeNull()
   })
+
+  test('members are in stock’s order, maps sorted; the own capabilities also as a list', async () => {
+    await daemon.join(firstMap({ Node: testNode(1, { CapMap: { 'https://b': null, a: null }, Tags: ['tag:x'] }) }))
+    const { Self, Peer } = await status()
+    const places = ['ID', 'TailscaleIPs', 'AllowedIPs', 'Tags', 'Addrs', 'Capabilities', 'CapMap', 'InNetworkMap']
+    expect(Object.keys(Self).filter((name) => places.includes(name))).toEqual(places)
+    expect(Self.Capabilities).toEqual([expect.stringContaining('DEPRECATED-NODE-CAPS'), 'a', 'https://b'])
+    expect(Object.keys(Self.CapMap!)).toEqual(['a', 'https://b'])
+    const peer = Object.keys(Peer![testNode(2).Key]!)
+    expect(peer.indexOf('AllowedIPs')).toBe(peer.indexOf('TailscaleIPs') + 1)
+  })
 })
 
 describe('[LA-4] prefs', () => {
@@ -167,7 +178,10 @@ describe('[LA-4] prefs', () => {
       body: { Hostname: 'new', HostnameSet: true, ShieldsUp: true },
     })
     expect(answer.json).toMatchObject({ Hostname: 'new', ShieldsUp: false, WantRunning: true })
-    expect((answer.json as Prefs).Config).toMatchObject({ UserProfile: { LoginName: 'ada@' } })
+    const { Config } = answer.json as Prefs
+    expect(Config).toMatchObject({ UserProfile: { LoginName: 'ada@' } })
+    const stockOrder = ['PrivateNodeKey', 'OldPrivateNodeKey', 'UserProfile', 'NetworkLockKey', 'NodeID']
+    expect(Object.keys(Config!)).toEqual(stockOrder)
     expect(answer.text).not.toMatch(/privkey:(?!0{64})/)
     expect(daemon.control.updates).not.toEqual([])
   })
@@ -201,7 +215,7 @@ describe('[LA-4] prefs', () => {
     expect((await status()).Health?.join()).toContain('no space left')
     daemon.store.failure = undefined
     await daemon.call('PATCH', 'prefs', { body: { Hostname: 'new', HostnameSet: true } })
-    expect((await status()).Health).toBeNull()
+    expect((await status()).Health).toEqual([])
   })
 })
 

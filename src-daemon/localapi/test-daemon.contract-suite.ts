@@ -164,10 +164,10 @@ export class TestDaemon {
   }
 
   /** Joined and running, as after `up --auth-key`. */
-  async join(): Promise<void> {
+  async join(map: MapResponse = firstMap()): Promise<void> {
     await this.call('POST', 'start', { body: { AuthKey: 'key', UpdatePrefs: { WantRunning: true } } })
     this.control.authenticate()
-    this.control.send(firstMap())
+    this.control.send(map)
     await this.until(() => this.backend.state === 'Running')
   }
 

@@ -1,10 +1,9 @@
 // ChaCha20-Poly1305 for transport data, by the OpenSSL that is inside node: its EVP_* symbols are exported. Contexts are
 // made once per key, so a packet costs two or three calls and no allocation. Not there (another runtime, BoringSSL):
 // hasAead() is false and JavaScript uses node:crypto.
-#include <dlfcn.h>
-
 #include <cstring>
 
+#include "evp.h"
 #include "glue.h"
 
 namespace pintail {
@@ -16,49 +15,6 @@ constexpr size_t kNonceSize = 12;
 constexpr size_t kTagSize = 16;
 constexpr size_t kHeaderSize = 16;
 constexpr size_t kMaxPacket = 1 << 17;
-// EVP_CTRL_AEAD_GET_TAG, EVP_CTRL_AEAD_SET_TAG: part of OpenSSL's stable ABI.
-constexpr int kGetTag = 0x10;
-constexpr int kSetTag = 0x11;
-
-struct Evp {
-  void* (*newContext)();
-  void (*freeContext)(void*);
-  int (*control)(void*, int, int, void*);
-  const void* (*chacha20Poly1305)();
-  int (*encryptInit)(void*, const void*, void*, const uint8_t*, const uint8_t*);
-  int (*encryptUpdate)(void*, uint8_t*, int*, const uint8_t*, int);
-  int (*encryptFinal)(void*, uint8_t*, int*);
-  int (*decryptInit)(void*, const void*, void*, const uint8_t*, const uint8_t*);
-  int (*decryptUpdate)(void*, uint8_t*, int*, const uint8_t*, int);
-  int (*decryptFinal)(void*, uint8_t*, int*);
-  bool complete = true;
-
-  Evp() {
-    find("EVP_CIPHER_CTX_new", newContext);
-    find("EVP_CIPHER_CTX_free", freeContext);
-    find("EVP_CIPHER_CTX_ctrl", control);
-    find("EVP_chacha20_poly1305", chacha20Poly1305);
-    find("EVP_EncryptInit_ex", encryptInit);
-    find("EVP_EncryptUpdate", encryptUpdate);
-    find("EVP_EncryptFinal_ex", encryptFinal);
-    find("EVP_DecryptInit_ex", decryptInit);
-    find("EVP_DecryptUpdate", decryptUpdate);
-    find("EVP_DecryptFinal_ex", decryptFinal);
-  }
-
- private:
-  template <typename Function>
-  void find(const char* name, Function& target) {
-    target = reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
-    if (target == nullptr) complete = false;
-  }
-};
-
-const Evp& evp() {
-  static const Evp symbols;
-  return symbols;
-}
-
 // Both directions of one keypair.
 class Aead {
  public:
@@ -84,7 +40,7 @@ class Aead {
     return evp().encryptInit(seal_, nullptr, nullptr, nullptr, nonce) == 1 &&
            (size == 0 || evp().encryptUpdate(seal_, sealed, &written, plain, static_cast<int>(size)) == 1) &&
            evp().encryptFinal(seal_, sealed + size, &written) == 1 &&
-           evp().control(seal_, kGetTag, kTagSize, sealed + size) == 1;
+           evp().control(seal_, kEvpGetTag, kTagSize, sealed + size) == 1;
   }
 
   // `plain` receives size bytes; they are worthless unless the answer is true.
@@ -95,7 +51,7 @@ class Aead {
     memcpy(tag, sealed + size, kTagSize);
     int written = 0;
     return evp().decryptInit(open_, nullptr, nullptr, nullptr, nonce) == 1 &&
-           evp().control(open_, kSetTag, kTagSize, tag) == 1 &&
+           evp().control(open_, kEvpSetTag, kTagSize, tag) == 1 &&
            (size == 0 || evp().decryptUpdate(open_, plain, &written, sealed, static_cast<int>(size)) == 1) &&
            evp().decryptFinal(open_, plain + size, &written) == 1;
   }

@@ -159,7 +159,10 @@ void Coalescer::writeAll(const OffloadHeader& header, iovec* parts, uint32_t cou
   do {
     written = writev(fd_, parts, static_cast<int>(count));
   } while (written < 0 && errno == EINTR);
-  if (written < 0) error_ = errno;
+  if (written < 0) {
+    error_ = errno;
+    failures_++;
+  }
 }
 
 }  // namespace pintail

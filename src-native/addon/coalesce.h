@@ -19,6 +19,12 @@ class Coalescer {
   void flush();
   // errno of the last write that failed; 0 = none.
   int error() const { return error_; }
+  // How many writes failed since the last call.
+  uint32_t takeFailures() {
+    const uint32_t count = failures_;
+    failures_ = 0;
+    return count;
+  }
 
  private:
   static constexpr uint32_t kGroups = 8;
@@ -62,6 +68,7 @@ class Coalescer {
 
   const int fd_;
   int error_ = 0;
+  uint32_t failures_ = 0;
   uint32_t oldest_ = 0;
   Group groups_[kGroups];
 };

@@ -1,10 +1,11 @@
 // The addon's table of functions. Linux only; `src-native/addon.ts` types and loads it.
+#include "datapath/binding.h"
 #include "glue.h"
 
 namespace {
 
 // What addon.ts expects; raised with every change of a function, so that a stale build is noticed and not called.
-constexpr int kVersion = 4;
+constexpr int kVersion = 5;
 
 struct Export {
   const char* name;
@@ -40,6 +41,7 @@ NAPI_MODULE_INIT() {
     napi_create_function(env, entry.name, NAPI_AUTO_LENGTH, entry.call, nullptr, &function);
     napi_set_named_property(env, exports, entry.name, function);
   }
+  pintail::setMember(env, exports, "dataPath", pintail::dataPathFunctions(env));
   pintail::setMember(env, exports, "version", pintail::number(env, kVersion));
   return exports;
 }

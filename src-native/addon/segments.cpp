@@ -55,6 +55,12 @@ bool Segments::openTcp(const OffloadHeader& header, bool v6, uint32_t room) {
   return true;
 }
 
+uint32_t Segments::nextLength() const {
+  if (!isTcp_) return length_;
+  const uint32_t offset = headerLength_ + next_ * segmentSize_;
+  return headerLength_ + (offset + segmentSize_ < length_ ? segmentSize_ : length_ - offset);
+}
+
 uint32_t Segments::take(uint8_t* slot) {
   const uint32_t index = next_++;
   if (!isTcp_) {

@@ -12,6 +12,9 @@ class Segments {
   // `packet` stays the caller's and is changed in place. False: malformed, nothing to take (counted by the caller).
   bool open(const OffloadHeader& header, uint8_t* packet, uint32_t length, uint32_t room);
   bool isEmpty() const { return next_ >= count_; }
+  uint32_t count() const { return count_; }
+  // What take() will answer.
+  uint32_t nextLength() const;
   // Writes the next packet to `slot` (at least `room` bytes); answers its length.
   uint32_t take(uint8_t* slot);
 

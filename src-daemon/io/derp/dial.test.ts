@@ -111,7 +111,8 @@ describe('[RELAY-8] what is no relay', () => {
   })
 })
 
-test('[RELAY-3] a family that fails at once does not hold up the other', async () => {
+// Repeated, because a busy machine may lose those milliseconds elsewhere.
+test('[RELAY-3] a family that fails at once does not hold up the other', { retry: 5 }, async () => {
   const { node } = await serve(UPGRADED)
   const server = servers[0]!
   // The same port over IPv6 is closed, and over IPv4 nobody listens at this address.

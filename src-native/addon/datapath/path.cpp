@@ -1,0 +1,220 @@
+#include "path.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "recorder.h"
+
+namespace pintail {
+
+namespace {
+
+// As soon as this much waits it is sent: enough for a full joined send, little enough to add no delay.
+constexpr uint32_t kFlushBytes = 64 << 10;
+constexpr uint32_t kHostBuffer = sizeof(OffloadHeader) + kMaxSuperPacket + 1;
+
+class NoHost final : public HostOut {
+ public:
+  bool exists() const override { return false; }
+  void add(uint8_t*, uint32_t) override {}
+  void flush() override {}
+};
+
+void closeFd(int& fd) {
+  if (fd >= 0) ::close(fd);
+  fd = -1;
+}
+
+}  // namespace
+
+Path::Path(const AeadBackend& aead, uint32_t mtuBytes)
+    : aead_(aead),
+      mtuBytes_(mtuBytes),
+      up_(counters_),
+      tables_(aead, up_),
+      engine_(tables_, up_, counters_, mtuBytes),
+      wire_(up_, counters_),
+      hostOut_(std::make_unique<NoHost>()),
+      hostOutOfReceiver_(std::make_unique<NoHost>()),
+      stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+Path::~Path() {
+  close();
+  closeFd(stop_);
+}
+
+uint64_t Path::nowMs() const {
+  const uint64_t fixed = fixedMs_.load(std::memory_order_relaxed);
+  if (fixed != 0) return fixed - 1;
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1'000'000;
+}
+
+Path::Recorder& Path::recordInstead() {
+  if (recorder_ == nullptr) {
+    recorder_ = std::make_unique<Recorder>();
+    hostOut_ = std::make_unique<Recorder::Host>(*recorder_);
+  }
+  return *recorder_;
+}
+
+Lane& Path::lane() {
+  if (lane_ == nullptr) {
+    Wire& wire = recorder_ != nullptr ? static_cast<Wire&>(*recorder_) : wire_;
+    lane_ = std::make_unique<Lane>(wire, *hostOut_);
+  }
+  lane_->nowMs = nowMs();
+  return *lane_;
+}
+
+void Path::flush() {
+  if (lane_ == nullptr) return;
+  lane_->out.flush();
+  lane_->host.flush();
+}
+
+void Path::setInterface(int fd, bool offload) {
+  interface_ = fd;
+  offload_ = offload;
+  hostOut_ = std::make_unique<InterfaceOut>(fd, offload, up_, counters_);
+  hostOutOfReceiver_ = std::make_unique<InterfaceOut>(fd, offload, up_, counters_);
+}
+
+void Path::setSockets(int v4, int v6) {
+  v4_ = v4;
+  v6_ = v6;
+  wire_.use(v4, v6);
+}
+
+void Path::start() {
+  stopping_.store(false);
+  uint64_t drained = 0;
+  while (read(stop_, &drained, sizeof drained) > 0) {
+  }
+  if (interface_ >= 0) sender_ = std::thread([this] { sendLoop(); });
+  if (v4_ >= 0 || v6_ >= 0) receiver_ = std::thread([this] { receiveLoop(); });
+}
+
+void Path::tell(int eventFd) {
+  const uint64_t one = 1;
+  if (write(eventFd, &one, sizeof one) < 0) { /* the counter is already non-zero: the threads wake anyway */
+  }
+}
+
+void Path::pause() {
+  stopping_.store(true);
+  tell(stop_);
+  if (sender_.joinable()) sender_.join();
+  if (receiver_.joinable()) receiver_.join();
+}
+
+void Path::closeSockets() {
+  wire_.use(-1, -1);
+  closeFd(v4_);
+  closeFd(v6_);
+}
+
+void Path::close() {
+  flush();
+  pause();
+  closeSockets();
+  closeFd(interface_);
+  lane_.reset();
+  hostOut_ = std::make_unique<NoHost>();
+  hostOutOfReceiver_ = std::make_unique<NoHost>();
+}
+
+void Path::sendLoop() {
+  pthread_setname_np(pthread_self(), "pintail-send");
+  NoHost nothing;
+  Lane lane(wire_, nothing);
+  Segments segments;
+  auto buffer = std::make_unique<uint8_t[]>(kHostBuffer);
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    if (readHost(lane, segments, buffer.get())) {
+      if (lane.out.waitingBytes() >= kFlushBytes) lane.out.flush();
+      continue;
+    }
+    lane.out.flush();
+    pollfd entries[2] = {{interface_, POLLIN, 0}, {stop_, POLLIN, 0}};
+    if (poll(entries, 2, -1) < 0 && errno != EINTR) break;
+    if ((entries[0].revents & (POLLERR | POLLNVAL)) != 0 && (entries[0].revents & POLLIN) == 0) {
+      // The interface is gone for good; JavaScript is told by its own look at it.
+      up_.push({.kind = UpKind::kHostTrouble});
+      break;
+    }
+  }
+  lane.out.flush();
+}
+
+// One packet or super-packet of the host; false = there is none at the moment.
+bool Path::readHost(Lane& lane, Segments& segments, uint8_t* buffer) {
+  constexpr uint32_t kHeader = sizeof(OffloadHeader);
+  uint8_t* const packet = buffer + kHeader;
+  const ssize_t got = offload_ ? read(interface_, buffer, kHostBuffer) : read(interface_, packet, kHostBuffer - kHeader);
+  if (got < 0) return errno == EINTR;
+  OffloadHeader header;
+  if (offload_) memcpy(&header, buffer, kHeader);
+  const uint32_t before = offload_ ? kHeader : 0;
+  const uint32_t length = got < static_cast<ssize_t>(before) ? 0 : static_cast<uint32_t>(got) - before;
+  if (!segments.open(header, packet, length, kMaxSuperPacket)) {
+    counters_.fault(Fault::kOffloadHeader);
+    return true;
+  }
+  lane.nowMs = nowMs();
+  tables_.lock.lock_shared();
+  engine_.fromHost(lane, segments, packet, length);
+  tables_.lock.unlock_shared();
+  return true;
+}
+
+void Path::receiveLoop() {
+  pthread_setname_np(pthread_self(), "pintail-recv");
+  Lane lane(wire_, *hostOutOfReceiver_);
+  Receiver receiver;
+  pollfd entries[3] = {{v4_, POLLIN, 0}, {v6_, POLLIN, 0}, {stop_, POLLIN, 0}};
+  while (!stopping_.load(std::memory_order_relaxed)) {
+    if (poll(entries, 3, -1) < 0 && errno != EINTR) break;
+    for (int i = 0; i < 2; i++) {
+      if (entries[i].revents == 0) continue;
+      const int bunches = receiver.receive(entries[i].fd);
+      if (bunches < 0) {
+        counters_.fault(Fault::kReceive);
+        if (bunches == -EBADF || bunches == -ENOTSOCK) entries[i].fd = -1;
+      }
+      if (bunches <= 0) continue;
+      handle(lane, receiver, static_cast<uint32_t>(bunches));
+      lane.host.flush();
+      lane.out.flush();
+    }
+  }
+}
+
+void Path::handle(Lane& lane, Receiver& receiver, uint32_t bunches) {
+  lane.nowMs = nowMs();
+  tables_.lock.lock_shared();
+  for (uint32_t i = 0; i < bunches; i++) {
+    Receiver::Bunch& bunch = receiver.bunch(i);
+    if (bunch.truncated) {
+      counters_.drop(Drop::kInTooLongDatagram);
+      continue;
+    }
+    lane.heard = nullptr;
+    uint32_t at = 0;
+    do {
+      const uint32_t left = bunch.size - at;
+      const uint32_t size = left < bunch.segment ? left : bunch.segment;
+      engine_.fromNetwork(lane, bunch.bytes + at, size, bunch.from);
+      at += size;
+    } while (at < bunch.size);
+  }
+  tables_.lock.unlock_shared();
+}
+
+}  // namespace pintail

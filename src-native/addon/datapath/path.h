@@ -1,0 +1,79 @@
+// The running data path: two threads, one a direction. One reads the interface, seals and sends; the other receives,
+// opens and writes. JavaScript's thread has a lane of its own for what it sends itself.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "engine.h"
+#include "interface-out.h"
+#include "receiver.h"
+#include "udp-wire.h"
+
+namespace pintail {
+
+class Path {
+ public:
+  Path(const AeadBackend& aead, uint32_t mtuBytes);
+  ~Path();
+
+  // `manual`: no threads, no sockets; what goes out is kept for the test to take (wire.h).
+  // Before start(). Both take over the descriptor.
+  void setInterface(int fd, bool offload);
+  void setSockets(int v4, int v6);
+  void start();
+  // Ends the threads; tables and interface stay. start() goes on.
+  void pause();
+  void closeSockets();
+  // Ends everything; what waits is sent first.
+  void close();
+
+  uint64_t nowMs() const;
+  Tables& tables() { return tables_; }
+  Engine& engine() { return engine_; }
+  Up& up() { return up_; }
+  const Counters& counters() const { return counters_; }
+  Counters& counters() { return counters_; }
+  const char* aeadName() const { return aead_.name; }
+
+  // JavaScript's own lane.
+  Lane& lane();
+  void flush();
+
+  // Tests: by hand instead of by threads.
+  class Recorder;
+  Recorder& recordInstead();
+  void setClock(uint64_t ms) { fixedMs_.store(ms + 1); }
+
+ private:
+  void sendLoop();
+  void receiveLoop();
+  bool readHost(Lane& lane, Segments& segments, uint8_t* buffer);
+  void handle(Lane& lane, Receiver& receiver, uint32_t bunches);
+  void tell(int eventFd);
+
+  const AeadBackend& aead_;
+  const uint32_t mtuBytes_;
+  Counters counters_;
+  Up up_;
+  Tables tables_;
+  Engine engine_;
+  UdpWire wire_;
+  std::unique_ptr<Recorder> recorder_;
+  std::unique_ptr<HostOut> hostOut_;   // JavaScript's
+  std::unique_ptr<HostOut> hostOutOfReceiver_;
+  std::unique_ptr<Lane> lane_;
+  int interface_ = -1;
+  bool offload_ = false;
+  int v4_ = -1;
+  int v6_ = -1;
+  int stop_ = -1;
+  std::atomic<bool> stopping_{false};
+  std::atomic<uint64_t> fixedMs_{0};
+  std::thread sender_;
+  std::thread receiver_;
+};
+
+}  // namespace pintail

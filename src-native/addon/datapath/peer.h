@@ -1,0 +1,87 @@
+// One peer and its keypairs, as the packet threads see them. Who may change what:
+//   plain members   only JavaScript's thread, holding the tables' lock exclusively
+//   atomics         anybody who holds the lock at all
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "address.h"
+#include "aead.h"
+#include "prefix-table.h"
+#include "replay-window.h"
+
+namespace pintail {
+
+using PeerId = int64_t;
+struct Peer;
+
+constexpr uint64_t kRejectAfterMs = 180'000;
+// The protocol's limit is 2^64 − 2^13 − 1; JavaScript's numbers end at 2^53, and keys retire long before either.
+constexpr uint64_t kMaxCounter = (uint64_t{1} << 53) - 1;
+constexpr uint64_t kRejectAfterMessages = kMaxCounter - (1 << 13);
+
+struct Keypair {
+  Peer* peer = nullptr;
+  uint32_t localIndex = 0;
+  uint32_t remoteIndex = 0;
+  uint64_t createdAtMs = 0;
+  std::unique_ptr<Aead> aead;
+  std::atomic<uint64_t> sendCounter{0};
+  // Rotated out by a packet thread; JavaScript's thread frees it later.
+  std::atomic<bool> dead{false};
+  std::mutex windowMutex;
+  ReplayWindow window;
+
+  bool isTooOld(uint64_t nowMs) const { return nowMs - createdAtMs >= kRejectAfterMs; }
+};
+
+enum Activity : uint8_t { kSentData = 1, kSentAny = 2, kReceivedData = 4, kReceivedAny = 8 };
+
+struct Destination {
+  bool hasUdp = false;
+  bool relay = false;
+  int32_t vni = -1;  // below zero: no Geneve header
+  Address udp;
+};
+
+struct Peer {
+  PeerId id = 0;
+  bool jailed = false;
+  std::vector<Prefix> allowed;
+  Destination destination;
+
+  std::vector<std::unique_ptr<Keypair>> keypairs;  // owner of all that the slots name, and of dead ones
+  std::atomic<Keypair*> previous{nullptr};
+  std::atomic<Keypair*> current{nullptr};
+  std::atomic<Keypair*> next{nullptr};
+
+  std::atomic<uint64_t> rxBytes{0};
+  std::atomic<uint64_t> txBytes{0};
+  std::atomic<uint64_t> rxPackets{0};
+  std::atomic<uint64_t> txPackets{0};
+
+  // Since the last report.
+  std::atomic<uint8_t> activity{0};
+  enum class From : uint8_t { kNowhere, kUdp, kRelay };
+  std::mutex fromMutex;
+  From from = From::kNowhere;
+  Address fromAddress;
+
+  bool owns(bool v6, const Ip& source) const {
+    for (const Prefix& prefix : allowed) {
+      if (prefix.v6 == v6 && prefix.holds(source)) return true;
+    }
+    return false;
+  }
+  void heardFrom(const Address* address) {
+    std::lock_guard<std::mutex> lock(fromMutex);
+    from = address == nullptr ? From::kRelay : From::kUdp;
+    if (address != nullptr) fromAddress = *address;
+  }
+};
+
+}  // namespace pintail

@@ -1,0 +1,46 @@
+#include "receiver.h"
+
+#include <netinet/udp.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace pintail {
+
+Receiver::Receiver() : area_(new uint8_t[static_cast<size_t>(kMessages) * kMessageBytes]) {}
+
+int Receiver::receive(int fd) {
+  mmsghdr messages[kMessages];
+  iovec vectors[kMessages];
+  alignas(cmsghdr) uint8_t controls[kMessages][CMSG_SPACE(sizeof(int))];
+  memset(messages, 0, sizeof messages);
+  for (uint32_t i = 0; i < kMessages; i++) {
+    bunches_[i].bytes = area_.get() + static_cast<size_t>(i) * kMessageBytes;
+    vectors[i] = {bunches_[i].bytes, kMessageBytes};
+    msghdr& header = messages[i].msg_hdr;
+    header.msg_name = bunches_[i].from.bytes;
+    header.msg_namelen = Address::kSize;
+    header.msg_iov = &vectors[i];
+    header.msg_iovlen = 1;
+    header.msg_control = controls[i];
+    header.msg_controllen = sizeof controls[i];
+  }
+  const int received = recvmmsg(fd, messages, kMessages, MSG_DONTWAIT, nullptr);
+  if (received < 0) return errno == EAGAIN || errno == EINTR ? 0 : -errno;
+  for (int i = 0; i < received; i++) {
+    Bunch& bunch = bunches_[i];
+    msghdr& header = messages[i].msg_hdr;
+    bunch.size = messages[i].msg_len;
+    bunch.segment = bunch.size;
+    bunch.truncated = (header.msg_flags & MSG_TRUNC) != 0;
+    for (cmsghdr* entry = CMSG_FIRSTHDR(&header); entry != nullptr; entry = CMSG_NXTHDR(&header, entry)) {
+      if (entry->cmsg_level != SOL_UDP || entry->cmsg_type != UDP_GRO) continue;
+      int segment = 0;
+      memcpy(&segment, CMSG_DATA(entry), sizeof segment);
+      if (segment > 0) bunch.segment = static_cast<uint32_t>(segment);
+    }
+  }
+  return received;
+}
+
+}  // namespace pintail

@@ -1,0 +1,72 @@
+// What goes up to JavaScript: records in one buffer, written by any thread, taken in batches. `native-events.ts` reads them.
+//
+//   0 u32 length of the record · 4 u8 kind · 5 u8 flags · 8 f64 peer · 16 u32 local index · 20 28 address
+//  48 f64 counter · 56 u32 length of the bytes · 60 bytes · padding to 8
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <vector>
+
+#include "address.h"
+#include "counters.h"
+#include "peer.h"
+
+namespace pintail {
+
+enum class UpKind : uint8_t {
+  kActivity = 1,
+  kConfirmed,
+  kDatagram,
+  kToRelay,
+  kNoSession,
+  kTsmpMessage,
+  kEchoReply,
+  kLocal,
+  kSendFailed,
+  kHostTrouble,
+};
+
+struct UpRecord {
+  UpKind kind;
+  uint8_t flags = 0;
+  PeerId peer = -1;
+  uint32_t localIndex = 0;
+  const Address* address = nullptr;
+  double counter = 0;
+  const uint8_t* bytes = nullptr;
+  uint32_t size = 0;
+};
+
+class Up {
+ public:
+  explicit Up(Counters& counters) : counters_(counters) {}
+
+  // `wake` is called, from any thread, when something waits and nothing has been said since the last take().
+  void onWake(std::function<void()> wake) { wake_ = std::move(wake); }
+  void push(const UpRecord& record);
+  // Adds to the peer's activity; the report is made when JavaScript takes it.
+  void note(Peer& peer, uint8_t activity);
+  void forget(Peer& peer);
+  // Everything that waits, activity last. `quiet`: activity alone does not wake until the next take(), which is for the
+  // caller to make within a moment: many small reports would cost more than the packets.
+  bool take(std::vector<uint8_t>& records, bool& tookActivity);
+
+ private:
+  static constexpr size_t kMaxWaiting = 8 << 20;
+  void append(const UpRecord& record);
+
+  Counters& counters_;
+  std::function<void()> wake_;
+  std::mutex mutex_;
+  std::vector<uint8_t> waiting_;
+  std::vector<Peer*> active_;
+  Address lastFailed_;
+  bool hasFailed_ = false;
+  bool announced_ = false;
+  bool quiet_ = false;
+};
+
+}  // namespace pintail
