@@ -3,6 +3,9 @@
  *
  * Not the data path: these are the system calls that both data paths and the daemon's sockets need. Errors carry
  * `code` (`EPERM`, …) like Node's own.
+ *
+ * `PINTAIL_ADDON=PATH` names the file to load, and no other is tried: `scripts/sanitize.mjs` runs tests with one that is
+ * built with a sanitizer.
  */
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
@@ -85,15 +88,16 @@ export function requireAddon(purpose: string): Addon {
 function load(): LoadedAddon {
   const require = createRequire(import.meta.url)
   let cause: unknown
-  for (const place of PLACES) {
-    const path = fileURLToPath(new URL(place, import.meta.url))
+  const named = process.env.PINTAIL_ADDON
+  const paths = named ? [named] : PLACES.map((place) => fileURLToPath(new URL(place, import.meta.url)))
+  for (const path of paths) {
     try {
       const addon = require(path) as Addon
       if (addon.version === VERSION) return { ok: true, addon }
       return { ok: false, reason: `${path} is not of this version; run npm run native`, cause: undefined }
     } catch (error) {
       // Not there: try the next place. There but not loadable: that is the reason worth telling.
-      if ((error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') {
+      if (named || (error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') {
         return { ok: false, reason: `${path} does not load (${(error as Error).message})`, cause: error }
       }
       cause = error
