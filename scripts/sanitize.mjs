@@ -1,0 +1,104 @@
+// Runs tests with an addon that watches itself: AddressSanitizer with UndefinedBehaviorSanitizer, or ThreadSanitizer.
+//
+//   node scripts/sanitize.mjs address|thread [unit|lab]
+//
+// Only the addon is instrumented. Node itself is not, so the sanitizer's runtime is loaded in front of it (LD_PRELOAD), and
+// what happens between Node's own threads is left alone. Each report is printed and fails the run, also one from a daemon that
+// a laboratory test has started. Memory that is never freed is not looked for: with V8's heap in the same process the answer
+// would be noise. `npm test` runs all of it (test.mjs). Plain Node 20.
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { isAbsolute, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { node24, ourEnvironment, root, run, runHere } from './process.mjs'
+import { sandboxed, sandboxProblem } from './sandbox.mjs'
+import { note } from './say.mjs'
+
+const REPORT_STATUS = 99
+
+const libraries = { address: 'libasan.so', thread: 'libtsan.so' }
+
+/** What is run: whatever loads the addon, and no more. In the laboratory each test costs seconds, and each kind runs it. */
+const suites = {
+  unit: { config: 'vitest.config.ts', files: ['src-native/'] },
+  lab: { config: 'vitest.lab.config.ts', files: ['src-native/', 'lab/interop'] },
+}
+
+/**
+ * Builds the addon for one sanitizer. Answers how to run with it, or `problem`: the reason, in words, why that cannot be
+ * done here.
+ */
+export async function openSanitizer(kind) {
+  if (process.platform !== 'linux') return { problem: 'the addon is for Linux' }
+  const compiler = process.env.CXX ?? 'g++'
+  const found = spawnSync(compiler, [`-print-file-name=${libraries[kind]}`], { encoding: 'utf8' })
+  const library = found.stdout?.trim() ?? ''
+  if (found.status !== 0 || !isAbsolute(library)) return { problem: `${compiler} has no ${libraries[kind]}` }
+  // ThreadSanitizer needs its addresses free, which some kernels' randomisation does not leave it.
+  const starts = (before) =>
+    spawnSync('env', [...before, 'true'], { env: { ...process.env, LD_PRELOAD: library } }).status === 0
+  const before = [[], ['setarch', '-R']].find(starts)
+  if (before === undefined) return { problem: `${libraries[kind]} cannot run on this kernel` }
+  await run(node24, [join(root, 'scripts', 'native.mjs'), `--sanitize=${kind}`])
+
+  const folder = mkdtempSync(join(tmpdir(), `pintail-${kind}-`))
+  const common = `exitcode=${REPORT_STATUS}:log_path=${join(folder, 'report')}`
+  const environment = {
+    PINTAIL_ADDON: join(root, 'build', `native-${kind}`, 'pintail.node'),
+    ASAN_OPTIONS: `${common}:detect_leaks=0:detect_stack_use_after_return=1`,
+    UBSAN_OPTIONS: `${common}:print_stacktrace=1:halt_on_error=1`,
+    TSAN_OPTIONS: `${common}:ignore_noninstrumented_modules=1:second_deadlock_stack=1:report_signal_unsafe=0`,
+  }
+  return {
+    /** The command with the sanitizer in it; only from here on, so that what wraps it stays ordinary. */
+    wrap: (command) => ['env', `LD_PRELOAD=${library}`, ...before, ...command],
+    environment,
+    /** All that was reported since the last call. */
+    takeReports() {
+      return readdirSync(folder).map((name) => {
+        const text = readFileSync(join(folder, name), 'utf8')
+        rmSync(join(folder, name))
+        return text
+      })
+    },
+    close: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+/** Words for vitest: which tests a suite has. */
+export function suiteWords(suite) {
+  return ['run', '--config', suites[suite].config, ...suites[suite].files]
+}
+
+async function main([kind, ...chosen]) {
+  const unknown = chosen.some((suite) => suites[suite] === undefined)
+  if (libraries[kind] === undefined || unknown) {
+    console.error('usage: node scripts/sanitize.mjs address|thread [unit|lab]')
+    return 2
+  }
+  const sanitizer = await openSanitizer(kind)
+  if (sanitizer.problem !== undefined) {
+    note(`skipped: ${sanitizer.problem}`)
+    return 0
+  }
+  let status = 0
+  for (const suite of chosen.length > 0 ? chosen : Object.keys(suites)) {
+    const problem = suite === 'lab' ? sandboxProblem() : undefined
+    if (problem !== undefined) {
+      note(`skipped: the laboratory: ${problem}`)
+      continue
+    }
+    const command = sanitizer.wrap([node24, join(root, 'node_modules', '.bin', 'vitest'), ...suiteWords(suite)])
+    const [program, ...args] = suite === 'lab' ? sandboxed(command) : command
+    status = Math.max(status, await runHere(program, args, { env: ourEnvironment(sanitizer.environment) }))
+    for (const report of sanitizer.takeReports()) {
+      console.error(report)
+      status = Math.max(status, 1)
+    }
+  }
+  sanitizer.close()
+  return status
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = await main(process.argv.slice(2))
