@@ -21,7 +21,7 @@ import type {
 import { EventQueue } from './event-queue.ts'
 import { getU32, paddedLength, TransportKeys } from './keypairs.ts'
 import { PacketFields, TCP, TSMP } from './packet-fields.ts'
-import { PacketFilter } from './packet-filter.ts'
+import { PacketFilter, type Verdict } from './packet-filter.ts'
 import { PeerEntry } from './peer-entry.ts'
 import { PrefixMap, prefixOf } from './prefix-map.ts'
 import { Routes } from './routes.ts'
@@ -40,6 +40,8 @@ export interface TwinParts {
   readonly openUdp: (port: number, handlers: UdpHandlers) => Promise<UdpTransport>
   readonly openTun: ((handlers: TunHandlers) => Tun) | undefined
   readonly aead: AeadKind
+  /** A plain WireGuard device: no filter, no TSMP, and sources must be routed back to the peer (`open-plain-path.ts`). */
+  readonly isPlain?: boolean
   /** Monotonic milliseconds. */
   readonly nowMs: () => number
 }
@@ -216,12 +218,8 @@ class Twin implements DataPath {
       this.#up.push({ kind: 'local', peer: undefined, packet: packet.slice() })
       return
     }
-    if (p.protocol === TSMP) {
-      this.#up.drop('out-tsmp')
-      return
-    }
     const peer = this.#routes.lookup(p.family, p.d0, p.d1, p.d2, p.d3)
-    const verdict = (peer === undefined ? this.#filter : this.#filterOf(peer)).outbound(p)
+    const verdict = this.#outbound(peer)
     if (verdict !== 'accept') {
       this.#up.drop(`out-${verdict}`)
       return
@@ -233,6 +231,12 @@ class Twin implements DataPath {
     const padded = batch.payload(slot, paddedLength(length, this.#options.mtuBytes))
     padded.fill(0, length)
     this.#seal(peer, padded, length)
+  }
+
+  #outbound(peer: PeerEntry | undefined): Verdict | 'tsmp' {
+    if (this.#parts.isPlain === true) return 'accept'
+    if (this.#fields.protocol === TSMP) return 'tsmp'
+    return (peer === undefined ? this.#filter : this.#filterOf(peer)).outbound(this.#fields)
   }
 
   /** Seals for a peer and sends along its paths; `length` without padding. */
@@ -346,8 +350,13 @@ class Twin implements DataPath {
     }
     const packet = padded.subarray(0, p.totalBytes)
     p.bytes = p.totalBytes
-    if (this.#routes.lookup(p.family, p.s0, p.s1, p.s2, p.s3) !== peer && !peer.ownsSource(p)) {
+    const isPlain = this.#parts.isPlain === true
+    if (this.#routes.lookup(p.family, p.s0, p.s1, p.s2, p.s3) !== peer && (isPlain || !peer.ownsSource(p))) {
       this.#up.drop('in-source')
+      return
+    }
+    if (isPlain) {
+      this.#toHost(packet)
       return
     }
     if (p.protocol === TSMP) {
