@@ -9,6 +9,7 @@
  */
 import { createRequire } from 'node:module'
 import { fileURLToPath } from 'node:url'
+import type { NativeFunctions } from './native-addon.ts'
 
 declare const handle: unique symbol
 /** A running reader thread; only the addon can look inside. */
@@ -60,6 +61,7 @@ export interface Addon {
   setSocketMark(fd: number, mark: number): void
   createMarkedSocket(family: 4 | 6, mark: number): number
   closeFd(fd: number): void
+  readonly dataPath: NativeFunctions
   /** Milliseconds of one ICMPv4 echo; undefined without an answer in time. Rejects with EPERM and the like. */
   icmpEcho(address: string, timeoutMs: number, mark: number): Promise<number | undefined>
 }

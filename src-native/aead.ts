@@ -34,7 +34,7 @@ export const nodeAead: AeadKind = {
 /** Undefined where the runtime does not export its OpenSSL. */
 export function addonAead(addon: Addon): AeadKind | undefined {
   if (!addon.hasAead()) return undefined
-  return { name: 'OpenSSL', create: (sendKey, receiveKey) => new AddonAead(addon, sendKey, receiveKey) }
+  return { name: 'openssl', create: (sendKey, receiveKey) => new AddonAead(addon, sendKey, receiveKey) }
 }
 
 const CIPHER = 'chacha20-poly1305'

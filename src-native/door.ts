@@ -112,9 +112,15 @@ export interface PeerCounters {
 }
 
 export interface DataPathStats {
-  readonly backend: string
+  readonly backend: 'native' | 'twin'
+  /** Which library seals: `ipsec-mb`, `openssl` or `node:crypto`. */
+  readonly aead: string
+  /** Super-packets on the interface; undefined without an interface. */
+  readonly tunOffload: boolean | undefined
   /** Drop reason → count; reasons are the labels of `Decoded` and of the filter. */
   readonly drops: { readonly [reason: string]: number }
+  /** Trouble below us that was survived → count: a truncated offload header, EIO on a joined send, … */
+  readonly faults: { readonly [fault: string]: number }
   readonly peers: ReadonlyMap<PeerId, PeerCounters>
 }
 
@@ -135,6 +141,8 @@ export interface DataPath {
   readonly tunName: string | undefined
   /** Bound ports; v6 undefined where the host has none. */
   readonly udpPorts: { readonly v4: number; readonly v6: number | undefined }
+  /** Why packets go the slow way through JavaScript; undefined on the native path, or when the slow way was asked for. */
+  readonly whyNotNative: string | undefined
 
   setPeer(table: PeerTable): void
   removePeer(peer: PeerId): void

@@ -1,22 +1,71 @@
-/** Chooses and opens the data path. `prefer` is a knob; the native one does not exist yet, so both mean the twin. */
-import { loadAddon, requireAddon } from './addon.ts'
+/**
+ * Chooses and opens the data path: the native one, or the twin where it was asked for or nothing else is possible.
+ *
+ * Knobs, for comparing and for finding faults: `PINTAIL_DATAPATH=native|twin`, `PINTAIL_AEAD=ipsec-mb|openssl`. What was
+ * forced and cannot be had is an error, not a silent second choice.
+ */
+import { type Addon, type LoadedAddon, loadAddon, requireAddon } from './addon.ts'
 import { addonAead, nodeAead } from './aead.ts'
 import type { DataPath, DataPathOptions } from './door.ts'
+import { openNative } from './native.ts'
+import type { AeadName } from './native-addon.ts'
 import { slotBytesFor } from './slots.ts'
 import { Tun } from './tun.ts'
 import { openTwin } from './twin.ts'
 import { openAddonUdp } from './udp-addon.ts'
 import { openDgramUdp } from './udp-dgram.ts'
 
+export interface DataPathKnobs {
+  readonly prefer: 'native' | 'twin' | undefined
+  readonly aead: AeadName | undefined
+}
+
+export function dataPathKnobs(environment: NodeJS.ProcessEnv): DataPathKnobs {
+  return {
+    prefer: oneOf(environment, 'PINTAIL_DATAPATH', ['native', 'twin']),
+    aead: oneOf(environment, 'PINTAIL_AEAD', ['ipsec-mb', 'openssl']),
+  }
+}
+
+function oneOf<T extends string>(environment: NodeJS.ProcessEnv, name: string, values: readonly T[]): T | undefined {
+  const given = environment[name]
+  if (given === undefined || given === '') return undefined
+  const value = values.find((candidate) => candidate === given)
+  if (value === undefined) throw new Error(`${name}=${given}: it takes ${values.join(' or ')}`)
+  return value
+}
+
 export async function openDataPath(
-  options: DataPathOptions & { readonly prefer?: 'native' | 'twin' },
+  options: DataPathOptions,
+  { prefer, aead }: DataPathKnobs = dataPathKnobs(process.env),
+): Promise<DataPath> {
+  const found = loadAddon()
+  const problem = nativeProblem(found, aead)
+  if (prefer !== 'twin' && problem === undefined && found.ok) {
+    return openNative(found.addon, { ...options, aead: aead ?? '' })
+  }
+  if (prefer === 'native' || aead !== undefined)
+    throw new Error(`no native data path: ${problem ?? 'the twin was asked for'}`)
+  return openTypeScript(options, found, prefer === 'twin' ? undefined : problem)
+}
+
+function nativeProblem(found: LoadedAddon, aead: AeadName | undefined): string | undefined {
+  if (!found.ok) return found.reason
+  if (found.addon.dataPath.hasBackend(aead ?? '')) return undefined
+  return `${aead ?? 'neither libipsec-mb nor OpenSSL'} cannot be had from this runtime`
+}
+
+function openTypeScript(
+  options: DataPathOptions,
+  found: LoadedAddon,
+  whyNotNative: string | undefined,
 ): Promise<DataPath> {
   const { tunName, mtuBytes, fwmark } = options
   const slotBytes = slotBytesFor(mtuBytes)
-  const found = loadAddon()
-  const addon = tunName === undefined ? undefined : requireAddon(`the interface ${tunName}`)
+  const addon: Addon | undefined = tunName === undefined ? undefined : requireAddon(`the interface ${tunName}`)
   return openTwin(options, {
     aead: (found.ok && addonAead(found.addon)) || nodeAead,
+    whyNotNative,
     nowMs: () => performance.now(),
     openUdp: (port, handlers) =>
       found.ok

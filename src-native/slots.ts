@@ -72,10 +72,14 @@ export class DatagramSource {
   }
 
   text(): IpPort {
-    const bytes = this.#bytes
-    const port = (bytes[2]! << 8) | bytes[3]!
-    return (this.words[0]! & 0xffff) === AF_INET ? ipPort(bytes.slice(4, 8), port) : ipPort(bytes.slice(8, 24), port)
+    return addressOfSocket(this.#bytes)
   }
+}
+
+/** Text of a `struct sockaddr` of 28 bytes. */
+export function addressOfSocket(bytes: Uint8Array): IpPort {
+  const port = (bytes[2]! << 8) | bytes[3]!
+  return bytes[0] === AF_INET ? ipPort(bytes.slice(4, 8), port) : ipPort(bytes.slice(8, 24), port)
 }
 
 /** A batch being filled by us, or one lent by a reader. */

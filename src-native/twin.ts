@@ -42,6 +42,7 @@ export interface TwinParts {
   readonly aead: AeadKind
   /** A plain WireGuard device: no filter, no TSMP, and sources must be routed back to the peer (`open-plain-path.ts`). */
   readonly isPlain?: boolean
+  readonly whyNotNative?: string | undefined
   /** Monotonic milliseconds. */
   readonly nowMs: () => number
 }
@@ -99,6 +100,10 @@ class Twin implements DataPath {
 
   get tunName(): string | undefined {
     return this.#tun?.name
+  }
+
+  get whyNotNative(): string | undefined {
+    return this.#parts.whyNotNative
   }
 
   get udpPorts(): UdpPorts {
@@ -444,7 +449,7 @@ class Twin implements DataPath {
     for (const { id, rxBytes, txBytes, rxPackets, txPackets } of this.#peers.values()) {
       peers.set(id, { rxBytes, txBytes, rxPackets, txPackets })
     }
-    return { backend: `twin (${this.#udp.kind}, ${this.#parts.aead.name})`, drops, peers }
+    return { backend: 'twin', aead: this.#parts.aead.name, tunOffload: this.#tun?.offload, drops, faults: {}, peers }
   }
 
   async close(): Promise<void> {

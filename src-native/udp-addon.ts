@@ -1,9 +1,8 @@
 /** UDP through the addon: reader threads with recvmmsg, batches out with sendmmsg and segmentation offload. */
 import { getSystemErrorName } from 'node:util'
 import type { IpPort } from '../src-contract/ids.ts'
-import { ipPort } from '../src-protocol/wire/ip.ts'
 import type { Addon, ReaderHandle } from './addon.ts'
-import { DatagramSource, SLOT_HEADER_BYTES, SlotBatch, type SocketAddress } from './slots.ts'
+import { addressOfSocket, DatagramSource, SlotBatch, type SocketAddress } from './slots.ts'
 import { openBothFamilies, type UdpHandlers, type UdpOptions, type UdpPorts, type UdpTransport } from './udp.ts'
 
 const BATCH_SLOTS = 128
@@ -101,7 +100,11 @@ class Socket {
     for (let i = 0; i < failures.length; i += 2) {
       const slot = failures[i]!
       if (slot < 0) this.#offload = 0
-      else list.push({ to: addressOf(this.#out, slot), code: getSystemErrorName(-failures[i + 1]!) })
+      else
+        list.push({
+          to: addressOfSocket(this.#out.bytes.subarray(slot * this.#out.slotBytes + 4)),
+          code: getSystemErrorName(-failures[i + 1]!),
+        })
     }
     return list
   }
@@ -116,11 +119,4 @@ class Socket {
     this.#addon.stopReader(this.#reader)
     this.#addon.closeFd(this.#fd)
   }
-}
-
-function addressOf(batch: SlotBatch, slot: number): IpPort {
-  const at = slot * batch.slotBytes + 4
-  const bytes = batch.bytes.subarray(at, at + SLOT_HEADER_BYTES - 4)
-  const port = (bytes[2]! << 8) | bytes[3]!
-  return bytes[0] === 2 ? ipPort(bytes.slice(4, 8), port) : ipPort(bytes.slice(8, 24), port)
 }

@@ -27,6 +27,7 @@ struct Handle {
     if (closed) return;
     closed = true;
     path->close();
+    path->up().onWake(nullptr);
     if (wake != nullptr) napi_release_threadsafe_function(wake, napi_tsfn_abort);
     wake = nullptr;
   }
@@ -72,6 +73,17 @@ bool readAddress(Call& call, size_t index, Address& address) {
   return true;
 }
 
+// An exception left pending would only be a warning; it has to be as loud as one thrown in any other callback.
+void callWake(napi_env env, napi_value callback, void*, void*) {
+  if (env == nullptr || callback == nullptr) return;  // the environment ends
+  napi_value undefined = nullptr;
+  napi_get_undefined(env, &undefined);
+  if (napi_call_function(env, undefined, callback, 0, nullptr, nullptr) != napi_pending_exception) return;
+  napi_value exception = nullptr;
+  napi_get_and_clear_last_exception(env, &exception);
+  napi_fatal_exception(env, exception);
+}
+
 // hasBackend(name) → whether such an AEAD can be had here.
 napi_value hasBackend(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
@@ -107,7 +119,7 @@ napi_value start(napi_env env, napi_callback_info info) {
   int64_t offload = 0;
   if (call.path == nullptr || !call.readInt(1, fd) || !call.readInt(2, offload)) return nullptr;
   if (napi_create_threadsafe_function(env, call.at(3), nullptr, text(env, "pintail data path"), 0, 1, nullptr, nullptr, nullptr,
-                                      nullptr, &call.handle->wake) != napi_ok) {
+                                      callWake, &call.handle->wake) != napi_ok) {
     return throwErrno(env, "wake callback", EINVAL);
   }
   napi_threadsafe_function wake = call.handle->wake;
@@ -117,8 +129,8 @@ napi_value start(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// useSockets(handle, v4 or -1, v6 or -1): closes those of before; they are ours from here on.
-napi_value useSockets(napi_env env, napi_callback_info info) {
+// setSockets(handle, v4 or -1, v6 or -1): closes those of before; they are ours from here on.
+napi_value setSockets(napi_env env, napi_callback_info info) {
   Call call(env, info);
   int64_t v4 = -1;
   int64_t v6 = -1;
@@ -482,7 +494,7 @@ constexpr Export kExports[] = {
     {"hasBackend", hasBackend},
     {"create", create},
     {"start", start},
-    {"useSockets", useSockets},
+    {"setSockets", setSockets},
     {"setPeer", setPeer},
     {"removePeer", removePeer},
     {"addKeypair", addKeypair},

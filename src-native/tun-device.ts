@@ -1,0 +1,78 @@
+/** A TUN device opened and up, and what became of it since. Linux, through the addon. */
+import { writeFileSync } from 'node:fs'
+import type { Addon } from './addon.ts'
+
+const STATE_CHECK_MS = 1000
+
+/** With offloads where the kernel has them; `PINTAIL_TUN_PLAIN=1` goes without, to tell a driver's fault from ours. */
+export function openTunDevice(addon: Addon, name: string, mtuBytes: number): ReturnType<Addon['openTun']> {
+  const device = open(addon, name, mtuBytes)
+  try {
+    noLinkLocal(device.name)
+    addon.bringUp(device.name)
+  } catch (error) {
+    addon.closeFd(device.fd)
+    throw error
+  }
+  return device
+}
+
+function open(addon: Addon, name: string, mtuBytes: number): ReturnType<Addon['openTun']> {
+  if (process.env.PINTAIL_TUN_PLAIN === '1') return addon.openTun(name, mtuBytes, 'tun-plain')
+  try {
+    return addon.openTun(name, mtuBytes, 'tun')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error
+    return addon.openTun(name, mtuBytes, 'tun-plain')
+  }
+}
+
+/** A link-local address would only make the kernel send router solicitations into the tunnel. */
+function noLinkLocal(name: string): void {
+  try {
+    writeFileSync(`/proc/sys/net/ipv6/conf/${name}/addr_gen_mode`, '1')
+  } catch (error) {
+    // No IPv6 in this kernel, or /proc is read-only in this container: the solicitations are then dropped by the filter.
+    const code = (error as NodeJS.ErrnoException).code
+    if (code !== 'ENOENT' && code !== 'EROFS' && code !== 'EACCES' && code !== 'EPERM') throw error
+  }
+}
+
+/** Looks once a second, and when told to, whether the interface is up. */
+export class TunState {
+  readonly #addon: Addon
+  readonly #fd: number
+  readonly #onState: (state: 'up' | 'down') => void
+  readonly #timer: NodeJS.Timeout
+  #up = true
+  #gone = false
+
+  constructor(addon: Addon, fd: number, onState: (state: 'up' | 'down') => void) {
+    this.#addon = addon
+    this.#fd = fd
+    this.#onState = onState
+    this.#timer = setInterval(() => this.check(), STATE_CHECK_MS)
+    this.#timer.unref()
+  }
+
+  check(): void {
+    if (!this.#gone) this.#set(this.#addon.tunIsUp(this.#fd))
+  }
+
+  /** The device answers nothing any more, for good. */
+  gone(): void {
+    this.#gone = true
+    this.#set(false)
+  }
+
+  close(): void {
+    this.#gone = true
+    clearInterval(this.#timer)
+  }
+
+  #set(up: boolean): void {
+    if (up === this.#up) return
+    this.#up = up
+    this.#onState(up ? 'up' : 'down')
+  }
+}
