@@ -3,13 +3,13 @@
 //   node scripts/sanitize.mjs address|thread [unit|lab]
 //
 // Only the addon is instrumented. Node itself is not, so the sanitizer's runtime is loaded in front of it (LD_PRELOAD), and
-// what happens between Node's own threads is left alone. Each report is printed and fails the run, also one from a daemon that
+// what happens between Node's own threads is left alone. Programs other than Node do without it: some do not start with it. Each report is printed and fails the run, also one from a daemon that
 // a laboratory test has started. Memory that is never freed is not looked for: with V8's heap in the same process the answer
 // would be noise. `npm test` runs all of it (test.mjs). Plain Node 20.
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { isAbsolute, join } from 'node:path'
+import { delimiter, isAbsolute, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { node24, ourEnvironment, root, run, runHere } from './process.mjs'
 import { sandboxed, sandboxProblem } from './sandbox.mjs'
@@ -43,22 +43,29 @@ export async function openSanitizer(kind) {
   await run(node24, [join(root, 'scripts', 'native.mjs'), `--sanitize=${kind}`])
 
   const folder = mkdtempSync(join(tmpdir(), `pintail-${kind}-`))
-  const common = `exitcode=${REPORT_STATUS}:log_path=${join(folder, 'report')}`
-  const environment = {
+  const reports = join(folder, 'reports')
+  const node = join(folder, 'node')
+  mkdirSync(reports)
+  const words = ['env', `LD_PRELOAD=${library}`, ...before, node24]
+  writeFileSync(node, `#!/bin/sh\nexec ${words.map((word) => `'${word}'`).join(' ')} "$@"\n`, { mode: 0o755 })
+  const common = `exitcode=${REPORT_STATUS}:log_path=${join(reports, 'report')}`
+  const variables = {
+    PINTAIL_SANITIZED_NODE: node,
+    NODE_OPTIONS: `--require=${join(root, 'scripts', 'sanitize-node.cjs')}`,
+    PATH: [folder, ourEnvironment().PATH].join(delimiter),
     PINTAIL_ADDON: join(root, 'build', `native-${kind}`, 'pintail.node'),
     ASAN_OPTIONS: `${common}:detect_leaks=0:detect_stack_use_after_return=1`,
     UBSAN_OPTIONS: `${common}:print_stacktrace=1:halt_on_error=1`,
     TSAN_OPTIONS: `${common}:ignore_noninstrumented_modules=1:second_deadlock_stack=1:report_signal_unsafe=0`,
   }
   return {
-    /** The command with the sanitizer in it; only from here on, so that what wraps it stays ordinary. */
-    wrap: (command) => ['env', `LD_PRELOAD=${library}`, ...before, ...command],
-    environment,
+    /** The command line of Node with these words. */
+    node: (...words) => ['env', ...Object.entries(variables).map((pair) => pair.join('=')), node, ...words],
     /** All that was reported since the last call. */
     takeReports() {
-      return readdirSync(folder).map((name) => {
-        const text = readFileSync(join(folder, name), 'utf8')
-        rmSync(join(folder, name))
+      return readdirSync(reports).map((name) => {
+        const text = readFileSync(join(reports, name), 'utf8')
+        rmSync(join(reports, name))
         return text
       })
     },
@@ -89,9 +96,9 @@ async function main([kind, ...chosen]) {
       note(`skipped: the laboratory: ${problem}`)
       continue
     }
-    const command = sanitizer.wrap([node24, join(root, 'node_modules', '.bin', 'vitest'), ...suiteWords(suite)])
+    const command = sanitizer.node(join(root, 'node_modules', '.bin', 'vitest'), ...suiteWords(suite))
     const [program, ...args] = suite === 'lab' ? sandboxed(command) : command
-    status = Math.max(status, await runHere(program, args, { env: ourEnvironment(sanitizer.environment) }))
+    status = Math.max(status, await runHere(program, args, { env: ourEnvironment() }))
     for (const report of sanitizer.takeReports()) {
       console.error(report)
       status = Math.max(status, 1)
