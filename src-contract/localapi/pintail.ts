@@ -25,6 +25,10 @@ export type PathReason =
   | 'peer-restarted'
   | 'endpoint-gone'
   | 'no-home-relay'
+  /** Small packets pass, full ones are lost on the way. */
+  | 'mtu-too-small'
+  /** The same, not yet certain: packets go both ways. */
+  | 'mtu-in-doubt'
   | 'idle'
 
 export interface PathTransition {
@@ -44,7 +48,13 @@ export interface PathReport {
   derpRegionCode: string
   /** Of the path in use; 0 when it was never measured. */
   latencyMs: number
-  candidates: { endpoint: IpPort; source: 'netmap' | 'call-me-maybe' | 'ping'; lastPongMs: number | null }[]
+  candidates: {
+    endpoint: IpPort
+    source: 'netmap' | 'call-me-maybe' | 'ping'
+    lastPongMs: number | null
+    /** Packets of this size on the wire are lost on the way there although small ones pass. */
+    tooSmallForBytes?: number
+  }[]
   history: PathTransition[]
 }
 

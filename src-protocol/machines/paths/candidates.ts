@@ -1,5 +1,6 @@
 /** The addresses at which a peer may be, where each came from, and how it has answered. */
 import type { IpPort, Ms } from '../../../src-contract/ids.ts'
+import { AddressWidth } from './address-width.ts'
 import { DISCOVERY_INTERVAL_MS, MAX_CANDIDATES, PING_LEARNED_MS } from './constants.ts'
 
 export interface Candidate {
@@ -13,6 +14,7 @@ export interface Candidate {
   latencyMs: Ms | undefined
   /** Transaction of the last ping from there: a copy of it is not answered twice. */
   lastTransaction: string | undefined
+  readonly width: AddressWidth
 }
 
 export class Candidates {
@@ -61,6 +63,7 @@ export class Candidates {
       candidate.pingedMs = undefined
       candidate.pongMs = undefined
       candidate.latencyMs = undefined
+      candidate.width.forget()
     }
   }
 
@@ -93,6 +96,7 @@ export class Candidates {
       pongMs: undefined,
       latencyMs: undefined,
       lastTransaction: undefined,
+      width: new AddressWidth(),
     }
     this.#byEndpoint.set(endpoint, candidate)
     return candidate

@@ -16,7 +16,13 @@ import {
 } from '../../wire/disco.ts'
 import { ipPort, isLinkLocal, parseIpPort } from '../../wire/ip.ts'
 import { DeadlineQueue } from '../deadline-queue.ts'
-import { ENDPOINTS_FRESH_MS, PING_TIMEOUT_MS } from './constants.ts'
+import {
+  ENDPOINTS_FRESH_MS,
+  FULL_DATAGRAM_BYTES,
+  IPV4_UDP_BYTES,
+  IPV6_UDP_BYTES,
+  PING_TIMEOUT_MS,
+} from './constants.ts'
 import type { Destination, PathEffect, PathPeer, PeerId } from './effects.ts'
 import { type PathWish, PeerPath } from './peer-path.ts'
 
@@ -170,8 +176,12 @@ export class Paths {
     // One disco key may stand for several nodes (a user switch); the node key in the ping says which one talks.
     const named = message.nodeKey === undefined ? undefined : find(entries, toHex(message.nodeKey))
     const meant = named !== undefined ? [named] : [...entries]
-    const wishes = meant.map((entry) => ({ entry, wishes: entry.path.handlePing(from, toHex(message.txId), now) }))
-    if (wishes.every(({ wishes: all }) => all === undefined)) return this.#drop('repeated-ping')
+    const size = PING_DATAGRAM_BYTES + (message.paddingBytes ?? 0)
+    const wishes = meant.map((entry) => ({
+      entry,
+      wishes: entry.path.handlePing(from, toHex(message.txId), now, size),
+    }))
+    if (wishes.every(({ wishes: all }) => all === undefined)) return this.#drop('repeated-or-narrow-ping')
     const bytes = this.#seal(meant[0]!, { kind: 'pong', txId: message.txId, source: from })
     const answer: PathEffect[] = bytes === undefined ? [] : [{ kind: 'sendDatagram', to: from, bytes }]
     return [...answer, ...wishes.flatMap(({ entry, wishes: all }) => this.#perform(entry, all ?? [], now))]
@@ -182,6 +192,7 @@ export class Paths {
     for (const entry of entries) {
       const asked = [...this.#asked.values()].find((a) => a.peer === entry.id && a.transactions.has(transaction))
       if (typeof from !== 'string') {
+        effects.push(...this.#perform(entry, entry.path.handleRelayPong(transaction, now), now))
         if (asked === undefined) continue
         this.#asked.delete(asked.id)
         effects.push({ kind: 'pingResult', id: asked.id, latencyMs: now - asked.sentMs, derpRegion: from.relayRegion })
@@ -228,10 +239,12 @@ export class Paths {
   }
 
   handleSendFailed(to: IpPort, code: string, now: Ms): PathEffect[] {
-    if (code !== 'EHOSTUNREACH' && code !== 'ENETUNREACH') return []
+    if (code !== 'EHOSTUNREACH' && code !== 'ENETUNREACH' && code !== 'EMSGSIZE') return []
     return [...this.#entries.values()].flatMap((entry) => {
-      const uses = entry.path.best?.endpoint === to || entry.path.candidates.get(to) !== undefined
-      return uses ? this.#perform(entry, entry.path.handleSendFailed(to, now), now) : []
+      const { path } = entry
+      if (path.best?.endpoint !== to && path.candidates.get(to) === undefined) return []
+      const wishes = code === 'EMSGSIZE' ? path.handleTooLarge(to, now) : path.handleSendFailed(to, now)
+      return this.#perform(entry, wishes, now)
     })
   }
 
@@ -265,13 +278,13 @@ export class Paths {
     if (entry === undefined) return { id, effects: [] }
     for (const [old, asked] of this.#asked) if (now - asked.sentMs > 2 * PING_TIMEOUT_MS) this.#asked.delete(old)
     const transactions = new Set<string>()
-    const wishes = entry.path.pingAll(now)
+    const wishes = entry.path.pingAll(now, size !== undefined)
     for (const wish of wishes) if (wish.kind === 'ping') transactions.add(wish.transaction)
     this.#asked.set(id, { id, peer, sentMs: now, transactions })
     const paddingBytes = Math.max(0, (size ?? 0) - PING_DATAGRAM_BYTES)
     const effects = this.#perform(entry, wishes, now, paddingBytes)
     const region = entry.path.relayRegion
-    const isDirect = entry.path.best !== undefined && !entry.path.destination(now).relay
+    const isDirect = entry.path.kind(now) === 'direct'
     if (region !== 0 && !isDirect && paddingBytes === 0) {
       const transaction = this.#newTransaction()
       transactions.add(transaction)
@@ -322,6 +335,7 @@ export class Paths {
         endpoint: c.endpoint,
         source: c.fromCallMeMaybe ? 'call-me-maybe' : c.fromNetmap ? 'netmap' : 'ping',
         lastPongMs: c.latencyMs ?? null,
+        ...(c.width.isNarrow ? { tooSmallForBytes: fullBytesOnWire(c.endpoint) } : {}),
       })),
       history: path.history.map(({ atMs, ...transition }) => ({
         at: new Date(wallMs - (now - atMs)).toISOString(),
@@ -341,8 +355,13 @@ export class Paths {
     const effects: PathEffect[] = []
     for (const wish of wishes) {
       if (wish.kind === 'ping') {
-        const bytes = this.#sealPing(entry, wish.transaction, paddingBytes)
+        const padding = wish.isFull === true ? FULL_DATAGRAM_BYTES - PING_DATAGRAM_BYTES : paddingBytes
+        const bytes = this.#sealPing(entry, wish.transaction, padding)
         if (bytes !== undefined) effects.push({ kind: 'sendDatagram', to: wish.to, bytes })
+      } else if (wish.kind === 'relayPing') {
+        const bytes = this.#sealPing(entry, wish.transaction, 0)
+        const { relayRegion: region, facts } = entry.path
+        if (bytes !== undefined) effects.push({ kind: 'sendRelay', region, nodeKey: facts.nodeKey, bytes })
       } else if (wish.kind === 'callMeMaybe') effects.push(...this.#askForCall(entry, now))
     }
     const destination = entry.path.destination(now)
@@ -413,6 +432,11 @@ export class Paths {
 function find(entries: ReadonlySet<Entry>, nodeKeyHex: string): Entry | undefined {
   for (const entry of entries) if (entry.nodeKeyHex === nodeKeyHex) return entry
   return undefined
+}
+
+/** Size of the IP packet that carries a full tunnel packet to that address. */
+function fullBytesOnWire(endpoint: IpPort): number {
+  return FULL_DATAGRAM_BYTES + (endpoint.startsWith('[') ? IPV6_UDP_BYTES : IPV4_UDP_BYTES)
 }
 
 /** IPv6 link-local addresses mean nothing on another machine, and nobody listens on port 0. */

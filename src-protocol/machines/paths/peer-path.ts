@@ -3,7 +3,8 @@
  * `paths.ts` does the sealing for all peers, its shell the rest.                                     [disco.md §4–6]
  *
  * What must stay true: only a pong to our own ping makes an address the path; while the path is not trusted, packets go
- * over the relay as well; 45 s after our last packet nothing is sent any more.
+ * over the relay as well; an address that loses full packets carries them only when there is no other way; 45 s after our
+ * last packet nothing is sent any more.
  */
 import type { IpPort, Ms } from '../../../src-contract/ids.ts'
 import type { PathKind, PathReason } from '../../../src-contract/localapi/pintail.ts'
@@ -13,12 +14,14 @@ import {
   CALL_INTERVAL_MS,
   CALLS_AT_ONCE,
   DISCOVERY_INTERVAL_MS,
+  FULL_DATAGRAM_BYTES,
   GOOD_ENOUGH_MS,
   HEARTBEAT_MS,
   HISTORY_LENGTH,
   MAX_LISTED_ENDPOINTS,
   MAX_OUTSTANDING_PINGS,
   MISSING_PONGS,
+  MISSING_PONGS_WHEN_HEARD,
   PING_BACK_INTERVAL_MS,
   PING_TIMEOUT_MS,
   PONG_PATIENCE_MS,
@@ -29,10 +32,12 @@ import {
   UPGRADE_INTERVAL_MS,
 } from './constants.ts'
 import type { Destination, PathPeer } from './effects.ts'
+import { RelayProof } from './relay-proof.ts'
 
 /** What a peer's path asks for; `paths.ts` turns it into effects. */
 export type PathWish =
-  | { readonly kind: 'ping'; readonly to: IpPort; readonly transaction: string }
+  | { readonly kind: 'ping'; readonly to: IpPort; readonly transaction: string; readonly isFull?: boolean }
+  | { readonly kind: 'relayPing'; readonly transaction: string }
   /** Ask the peer, over its relay, to ping all our endpoints. */
   | { readonly kind: 'callMeMaybe' }
   | { readonly kind: 'destination' }
@@ -60,7 +65,15 @@ interface OutstandingPing {
   /** Was the best path when it was sent, and its pong is awaited for trust. */
   readonly watched: boolean
   missed: boolean
+  readonly size: PingSize
 }
+
+/**
+ * `full`: padded to a full packet; `heartbeat`: likewise, and watched as small ones are. `beside`: small, sent with a padded
+ * one to compare.
+ */
+type PingSize = 'small' | 'beside' | 'full' | 'heartbeat'
+const isFull = (size: PingSize): boolean => size === 'full' || size === 'heartbeat'
 
 export class PeerPath {
   readonly candidates = new Candidates()
@@ -75,12 +88,15 @@ export class PeerPath {
   /** Pending repetitions of a round's pings. */
   #punches: Ms[] = []
   #missingPongs = 0
+  readonly #relayProof = new RelayProof()
+  #fullPingMs: Ms | undefined
   /** Calls it may still make, as of that time. */
   #calls = { left: CALLS_AT_ONCE, atMs: 0 }
   /** Where the peer was last heard over a relay; used when it has no home. */
   #heardRegion = 0
   #shownKind: PathKind = 'none'
   #shownEndpoint: IpPort | '' = ''
+  #shownNarrow = false
 
   constructor(facts: PathPeer, newTransaction: () => string, now: Ms) {
     this.#facts = facts
@@ -132,8 +148,9 @@ export class PeerPath {
     if (this.#facts.wireGuardOnly || this.#facts.discoKey === undefined) return this.#afterChange(now, 'first-packet')
     if (!wasActive || this.#heartbeatMs === undefined) this.#heartbeatMs = now + HEARTBEAT_MS
     const wishes = this.#afterChange(now, 'first-packet')
+    if (!wasActive && this.#hasNarrow()) wishes.push(...this.#askRelay(now))
     if (!this.#isTrusted(now)) return [...wishes, ...this.#round(now)]
-    return [...wishes, ...this.#watchSilence(now)]
+    return this.#isNarrow() ? wishes : [...wishes, ...this.#watchSilence(now)]
   }
 
   /** An authenticated packet arrived. */
@@ -147,15 +164,17 @@ export class PeerPath {
     // A peer uses the relay when it does not trust the direct path. If we have not heard from there either, believe it.
     if (best === undefined || !this.#isTrusted(now) || now - best.heardMs < PONG_PATIENCE_MS || !this.#isActive(now))
       return []
+    if (this.#isNarrow()) return [] // we left the path ourselves
     this.#distrust(now)
     return [...this.#afterChange(now, 'ping-timeout'), this.#ping(best.endpoint, now)]
   }
 
-  /** A ping of the peer's arrived over UDP; answering it is the caller's. undefined = a copy, not to be answered. */
-  handlePing(from: IpPort, transaction: string, now: Ms): PathWish[] | undefined {
+  /** A ping of the peer's arrived over UDP; answering it is the caller's. `undefined`: it must not be answered. */
+  handlePing(from: IpPort, transaction: string, now: Ms, datagramBytes = 0): PathWish[] | undefined {
     const candidate = this.candidates.heardPing(from, now)
-    if (candidate.lastTransaction === transaction) return undefined
+    if (candidate.lastTransaction === transaction) return undefined // a copy
     candidate.lastTransaction = transaction
+    if (candidate.width.isNarrow && datagramBytes < FULL_DATAGRAM_BYTES && this.#hasProvenWay(now)) return undefined
     if (!this.#isActive(now) || this.#isTrusted(now)) return []
     // Through a strict NAT this source may be the only address that works, and its hole is open right now.
     const isRecent = candidate.pingedMs !== undefined && now - candidate.pingedMs < PING_BACK_INTERVAL_MS
@@ -174,21 +193,32 @@ export class PeerPath {
     if (candidate === undefined) return { wishes: [], latencyMs, to: ping.to }
     candidate.pongMs = now
     candidate.latencyMs = latencyMs
+    if (isFull(ping.size)) candidate.width.handleFullPong()
+    else candidate.width.handleSmallPong(ping.sentMs)
     const best = this.#best
     let reason: PathReason = 'pong'
     if (best?.endpoint === ping.to) {
       best.latencyMs = latencyMs
       best.trustedUntilMs = now + TRUST_MS
       best.heardMs = now
-    } else if (best === undefined || !this.#isTrusted(now) || isBetterPath({ endpoint: ping.to, latencyMs }, best)) {
+    } else if (best === undefined || !this.#isTrusted(now) || this.#isBetter(candidate, latencyMs, best)) {
       if (best !== undefined) reason = 'better-path'
+      this.#bestWidth()?.endTrial()
       this.#best = { endpoint: ping.to, latencyMs, trustedUntilMs: now + TRUST_MS, heardMs: now }
     }
+    const wishes: PathWish[] = []
     if (this.#best?.endpoint === ping.to) {
       this.#missingPongs = 0
       this.#punches = []
+      if (best?.endpoint !== ping.to && this.#isActive(now) && candidate.width.wantsTrial)
+        wishes.push(this.#fullPing(candidate, now))
     }
-    return { wishes: this.#afterChange(now, reason), latencyMs, to: ping.to }
+    return { wishes: [...wishes, ...this.#afterChange(now, reason)], latencyMs, to: ping.to }
+  }
+
+  /** The answer to a `relayPing`. */
+  handleRelayPong(transaction: string, now: Ms): PathWish[] {
+    return this.#relayProof.handlePong(transaction, now) ? this.#afterChange(now, 'pong') : []
   }
 
   /** The peer asks to be pinged at these addresses: it has just pinged ours, so its doors are open now. */
@@ -213,12 +243,22 @@ export class PeerPath {
       candidate.latencyMs = undefined
     }
     if (this.#best?.endpoint !== to) return []
+    this.#bestWidth()?.endTrial()
     this.#best = undefined
     return this.#afterChange(now, 'endpoint-gone')
   }
 
+  /** The system says that a full packet cannot go there. */
+  handleTooLarge(to: IpPort, now: Ms): PathWish[] {
+    const candidate = this.candidates.get(to)
+    if (candidate === undefined || candidate.width.isNarrow) return []
+    candidate.width.handleTooLarge(now)
+    return this.#best?.endpoint === to ? this.#leaveNarrow(now) : []
+  }
+
   handleRelayGone(region: number, now: Ms): PathWish[] {
-    if (this.#heardRegion !== region) return []
+    if (region === this.relayRegion) this.#relayProof.forget()
+    if (this.#heardRegion !== region) return this.#afterChange(now, 'no-home-relay')
     this.#heardRegion = 0
     return this.#afterChange(now, 'no-home-relay')
   }
@@ -226,6 +266,7 @@ export class PeerPath {
   handleNetworkChange(now: Ms): PathWish[] {
     this.#best = undefined
     this.#outstanding.clear()
+    this.#relayProof.forget()
     this.#punches = []
     this.#roundMs = undefined
     this.candidates.forgetMeasurements()
@@ -233,13 +274,17 @@ export class PeerPath {
     return this.#isActive(now) ? [...wishes, ...this.#round(now)] : wishes
   }
 
-  /** Pings for a person who asks: the trusted path alone, else every candidate, whatever was pinged when. */
-  pingAll(now: Ms): PathWish[] {
+  /**
+   * Pings for a person who asks: the trusted path alone, else every candidate, whatever was pinged when. The answer shall
+   * name the path that packets take, so a narrow one that they do not take is only asked when a size is.
+   */
+  pingAll(now: Ms, isSized = false): PathWish[] {
     const activity = this.handleSend(now)
+    const isLeft = this.#isNarrow() && this.#relayProof.holds(this.relayRegion, now)
     const targets =
-      this.#best !== undefined && this.#isTrusted(now)
+      this.#best !== undefined && this.#isTrusted(now) && !isLeft
         ? [this.#best.endpoint]
-        : [...this.candidates.all()].map((c) => c.endpoint)
+        : [...this.candidates.all()].filter((c) => isSized || !isLeft || !c.width.isNarrow).map((c) => c.endpoint)
     return [...activity, ...targets.map((endpoint) => this.#ping(endpoint, now))]
   }
 
@@ -250,6 +295,10 @@ export class PeerPath {
     if (this.#heartbeatMs !== undefined) times.push(this.#heartbeatMs)
     if (this.#punches[0] !== undefined) times.push(this.#punches[0])
     if (this.#best !== undefined && this.#best.trustedUntilMs > now) times.push(this.#best.trustedUntilMs)
+    const trial = this.#bestWidth()?.nextWake(this.#patienceMs())
+    if (trial !== undefined) times.push(trial)
+    const { untilMs } = this.#relayProof
+    if (untilMs !== undefined && untilMs > now) times.push(untilMs)
     for (const ping of this.#outstanding.values())
       times.push(ping.watched && !ping.missed ? ping.sentMs + this.#patienceMs() : ping.sentMs + PING_TIMEOUT_MS)
     return times.length === 0 ? undefined : Math.min(...times)
@@ -262,6 +311,7 @@ export class PeerPath {
       this.#punches = this.#punches.filter((at) => at > now)
       if (!this.#isTrusted(now)) for (const { endpoint } of this.#unanswered()) wishes.push(this.#ping(endpoint, now))
     }
+    wishes.push(...this.#judgeWidth(now))
     if (this.#heartbeatMs !== undefined && this.#heartbeatMs <= now) wishes.push(...this.#heartbeat(now))
     wishes.push(...this.#afterChange(now, 'ping-timeout'))
     return wishes
@@ -276,19 +326,32 @@ export class PeerPath {
     this.#heartbeatMs = now + HEARTBEAT_MS
     const wishes: PathWish[] = []
     const best = this.#best
-    if (best !== undefined) wishes.push(this.#ping(best.endpoint, now))
+    if (best !== undefined) wishes.push(...this.#pingBest(best, now))
+    if (this.#hasNarrow() && !this.#isBestWide(now)) wishes.push(...this.#askRelay(now), ...this.#retryNarrow(now))
     const wantsBetter =
       best === undefined ||
       !this.#isTrusted(now) ||
+      this.#isNarrow() ||
       (best.latencyMs > GOOD_ENOUGH_MS && now - (this.#roundMs ?? Number.NEGATIVE_INFINITY) >= UPGRADE_INTERVAL_MS)
     return wantsBetter ? [...wishes, ...this.#round(now)] : wishes
+  }
+
+  #pingBest(best: BestPath, now: Ms): PathWish[] {
+    const candidate = this.candidates.get(best.endpoint)
+    const isUsed = this.#fullPingMs === undefined || (this.#sentMs ?? 0) >= this.#fullPingMs
+    if (candidate === undefined || !isUsed || !this.#isTrusted(now) || !candidate.width.wantsTrial)
+      return [this.#ping(best.endpoint, now)]
+    // On a wide path one padded ping answers both questions.
+    if (candidate.width.isProven) return [this.#fullPing(candidate, now)]
+    return [this.#ping(best.endpoint, now), this.#fullPing(candidate, now)]
   }
 
   /** We send, the direct path is silent: ask it at once. Two missing answers end the trust within about two seconds. */
   #watchSilence(now: Ms): PathWish[] {
     const best = this.#best
     if (best === undefined || now - best.heardMs < SILENCE_MS) return []
-    for (const ping of this.#outstanding.values()) if (ping.to === best.endpoint && !ping.missed) return []
+    for (const ping of this.#outstanding.values())
+      if (ping.to === best.endpoint && (ping.watched || ping.size === 'small') && !ping.missed) return []
     return [this.#ping(best.endpoint, now)]
   }
 
@@ -298,14 +361,94 @@ export class PeerPath {
       const isBest = this.#best?.endpoint === ping.to
       if (ping.watched && !ping.missed && now - ping.sentMs >= patienceMs) {
         ping.missed = true
-        if (isBest && ++this.#missingPongs >= MISSING_PONGS) this.#distrust(now)
+        const isHeard = isBest && this.#best !== undefined && now - this.#best.heardMs < patienceMs
+        const enough = isHeard ? MISSING_PONGS_WHEN_HEARD : MISSING_PONGS
+        if (isBest && ++this.#missingPongs >= enough) this.#distrust(now)
         // Unless the relay helps out already, ask once more without waiting for the heartbeat.
         if (isBest && this.#isTrusted(now)) wishes.push(this.#ping(ping.to, now))
       }
       if (now - ping.sentMs < PING_TIMEOUT_MS) continue
       this.#outstanding.delete(transaction)
-      if (isBest && !this.#isTrusted(now)) this.#best = undefined
+      if (!isBest || this.#isTrusted(now)) continue
+      this.#bestWidth()?.endTrial()
+      this.#best = undefined
     }
+  }
+
+  // --- how wide it is ---------------------------------------------------------------------------------------------------
+
+  #fullPing(candidate: Candidate, now: Ms): PathWish {
+    const isTrial = candidate.width.isOnTrial || !candidate.width.isProven
+    candidate.width.handleTry(now)
+    this.#fullPingMs = now
+    return this.#ping(candidate.endpoint, now, isTrial ? 'full' : 'heartbeat')
+  }
+
+  #judgeWidth(now: Ms): PathWish[] {
+    const candidate = this.#best === undefined ? undefined : this.candidates.get(this.#best.endpoint)
+    const outcome = candidate?.width.wake(now, this.#patienceMs())
+    if (candidate === undefined || outcome === undefined) return []
+    if (outcome === 'narrow') return this.#leaveNarrow(now)
+    return [this.#ping(candidate.endpoint, now, 'beside'), this.#fullPing(candidate, now)]
+  }
+
+  /** The path has turned out narrow: look for another one at once. */
+  #leaveNarrow(now: Ms): PathWish[] {
+    this.#roundMs = undefined
+    const others = [...this.candidates.all()].filter(({ width }) => !width.isNarrow)
+    const pings = others.map(({ endpoint }) => this.#ping(endpoint, now))
+    return [...this.#afterChange(now, 'mtu-too-small'), ...this.#askRelay(now), ...pings, ...this.#round(now)]
+  }
+
+  #retryNarrow(now: Ms): PathWish[] {
+    const due = [...this.candidates.all()].filter(({ width }) => width.wantsRetry(now))
+    return due.map(({ endpoint, width }) => {
+      width.handleRetry(now)
+      return this.#ping(endpoint, now, 'full')
+    })
+  }
+
+  #askRelay(now: Ms): PathWish[] {
+    if (this.relayRegion === 0) return []
+    const transaction = this.#newTransaction()
+    this.#relayProof.handlePing(transaction, this.relayRegion, now)
+    return [{ kind: 'relayPing', transaction }]
+  }
+
+  #bestWidth(): Candidate['width'] | undefined {
+    return this.#best === undefined ? undefined : this.candidates.get(this.#best.endpoint)?.width
+  }
+
+  #isNarrow(): boolean {
+    return this.#bestWidth()?.isNarrow === true
+  }
+
+  #hasNarrow(): boolean {
+    for (const { width } of this.candidates.all()) if (width.isNarrow) return true
+    return false
+  }
+
+  /** May a narrow address be given up altogether? */
+  #hasProvenWay(now: Ms): boolean {
+    return this.#isBestWide(now) || this.#relayProof.holds(this.relayRegion, now)
+  }
+
+  #isBestWide(now: Ms): boolean {
+    return this.#isTrusted(now) && this.#bestWidth()?.isProven === true
+  }
+
+  #isBetter(candidate: Candidate, latencyMs: Ms, best: BestPath): boolean {
+    if (candidate.width.isNarrow !== this.#isNarrow()) return this.#isNarrow()
+    return isBetterPath({ endpoint: candidate.endpoint, latencyMs }, best)
+  }
+
+  /** Is the direct path trusted, and wide as far as we can tell? */
+  #carriesAlone(now: Ms): boolean {
+    const width = this.#bestWidth()
+    if (!this.#isTrusted(now)) return false
+    if (width === undefined || this.relayRegion === 0) return true
+    if (width.isNarrow || width.isInDoubt(now, this.#patienceMs())) return false
+    return width.isProven || !this.#hasNarrow()
   }
 
   // --- the round --------------------------------------------------------------------------------------------------------
@@ -326,14 +469,15 @@ export class PeerPath {
     return [...this.candidates.all()].filter(({ pongMs }) => pongMs === undefined || pongMs < since)
   }
 
-  #ping(to: IpPort, now: Ms): PathWish {
+  #ping(to: IpPort, now: Ms, size: PingSize = 'small'): PathWish {
     const candidate = this.candidates.get(to)
     if (candidate !== undefined) candidate.pingedMs = now
     const transaction = this.#newTransaction()
     const oldest = this.#outstanding.size < MAX_OUTSTANDING_PINGS ? undefined : this.#outstanding.keys().next().value
     if (oldest !== undefined) this.#outstanding.delete(oldest)
-    this.#outstanding.set(transaction, { to, sentMs: now, watched: this.#best?.endpoint === to, missed: false })
-    return { kind: 'ping', to, transaction }
+    const watched = (size === 'small' || size === 'heartbeat') && this.#best?.endpoint === to
+    this.#outstanding.set(transaction, { to, sentMs: now, watched, missed: false, size })
+    return isFull(size) ? { kind: 'ping', to, transaction, isFull: true } : { kind: 'ping', to, transaction }
   }
 
   // --- state ------------------------------------------------------------------------------------------------------------
@@ -346,13 +490,14 @@ export class PeerPath {
     }
     const relay = this.relayRegion !== 0
     if (this.#best === undefined) return { relay }
-    return { udp: this.#best.endpoint, relay: relay && !this.#isTrusted(now) }
+    if (this.#isNarrow() && this.#relayProof.holds(this.relayRegion, now)) return { relay }
+    return { udp: this.#best.endpoint, relay: relay && !this.#carriesAlone(now) }
   }
 
   kind(now: Ms): PathKind {
     if (this.#facts.wireGuardOnly) return this.#facts.endpoints.length > 0 ? 'direct' : 'none'
     if (!this.#isActive(now)) return 'idle'
-    if (this.#best !== undefined && this.#isTrusted(now)) return 'direct'
+    if (this.#carriesAlone(now)) return 'direct'
     return this.relayRegion === 0 ? 'none' : 'relay'
   }
 
@@ -385,8 +530,13 @@ export class PeerPath {
   #note(now: Ms, reason: PathReason): void {
     const kind = this.kind(now)
     const endpoint = kind === 'direct' ? (this.#best?.endpoint ?? '') : ''
-    if (kind === this.#shownKind && endpoint === this.#shownEndpoint) return
-    const why = kind === 'idle' ? 'idle' : kind === 'none' ? 'no-home-relay' : reason
+    const isNarrow = this.#isNarrow()
+    const becameNarrow = isNarrow && !this.#shownNarrow
+    this.#shownNarrow = isNarrow
+    if (kind === this.#shownKind && endpoint === this.#shownEndpoint && !becameNarrow) return
+    const isInDoubt = kind === 'relay' && this.#isTrusted(now)
+    const ours = becameNarrow || (isInDoubt && isNarrow) ? 'mtu-too-small' : isInDoubt ? 'mtu-in-doubt' : reason
+    const why = kind === 'idle' ? 'idle' : kind === 'none' ? 'no-home-relay' : ours
     const derpRegion = kind === 'relay' ? this.relayRegion : 0
     this.#history.push({ atMs: now, from: this.#shownKind, to: kind, endpoint, derpRegion, reason: why })
     if (this.#history.length > HISTORY_LENGTH) this.#history.shift()

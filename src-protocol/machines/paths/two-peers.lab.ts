@@ -25,6 +25,8 @@ export interface Side {
   /** Destinations its router has let something out to. */
   readonly opened: Set<string>
   sent: { datagrams: number; relayed: number }
+  /** Of its datagrams, in bytes. */
+  largest: number
   readonly results: (PathEffect & { kind: 'pingResult' })[]
   restuns: number
 }
@@ -41,6 +43,14 @@ export class TwoPeers {
   readonly relayDelayMs: Ms
   /** Nothing gets through over UDP while set, as when a cable is pulled somewhere between. */
   cut = false
+  /** Datagrams with more payload vanish without a word: all, those of one sender, or those to one address. */
+  hole: { readonly maxBytes: number; readonly of?: Side; readonly to?: IpPort } | undefined
+  /** An address that an open side has besides its first. */
+  second: { readonly of: Side; readonly address: IpPort } | undefined
+  /** The relay takes packets and delivers none. */
+  isRelayDead = false
+  /** Share of datagrams that is lost, by these dice. */
+  loss: { readonly share: number; readonly random01: () => number } | undefined
   readonly a: Side
   readonly b: Side
   #order = 0
@@ -77,13 +87,15 @@ export class TwoPeers {
   }
 
   /** One encrypted packet from a side, over whatever its paths say; answers by which ways it left. */
-  send(own: Side): void {
+  send(own: Side, bytes = 128): void {
     const peer = this.other(own)
     this.perform(own, own.paths.handleExternalSend(PEER, this.now))
     const { udp, relay } = own.destination
     if (udp !== undefined)
-      this.#udp(own, udp, (from) => this.perform(peer, peer.paths.handleReceived(PEER, from, undefined, this.now)))
-    if (relay)
+      this.#udp(own, udp, bytes, (from) =>
+        this.perform(peer, peer.paths.handleReceived(PEER, from, undefined, this.now)),
+      )
+    if (relay && !this.isRelayDead)
       this.#at(this.relayDelayMs, () => this.perform(peer, peer.paths.handleReceived(PEER, 'relay', REGION, this.now)))
   }
 
@@ -120,11 +132,13 @@ export class TwoPeers {
         this.#at(50, () => this.perform(own, own.paths.handleOwnEndpoints([own.address], this.now)))
       } else if (effect.kind === 'sendDatagram') {
         own.sent.datagrams++
-        this.#udp(own, effect.to, (from) => {
+        own.largest = Math.max(own.largest, effect.bytes.length)
+        this.#udp(own, effect.to, effect.bytes.length, (from) => {
           if (looksLikeDisco(effect.bytes)) this.perform(peer, peer.paths.handleDatagram(effect.bytes, from, this.now))
         })
       } else if (effect.kind === 'sendRelay') {
         own.sent.relayed++
+        if (this.isRelayDead) continue
         const source = { relayRegion: effect.region, nodeKey: own.nodePublic }
         this.#at(this.relayDelayMs, () => this.perform(peer, peer.paths.handleDatagram(effect.bytes, source, this.now)))
       }
@@ -132,10 +146,13 @@ export class TwoPeers {
   }
 
   /** A datagram through both routers, or into nothing. */
-  #udp(own: Side, to: IpPort, deliver: (from: IpPort) => void): void {
+  #udp(own: Side, to: IpPort, bytes: number, deliver: (from: IpPort) => void): void {
     const peer = this.other(own)
     if (own.nat === 'blocked' || this.cut) return
     own.opened.add(to)
+    if (this.loss !== undefined && this.loss.random01() < this.loss.share) return
+    const { hole } = this
+    if (hole !== undefined && bytes > hole.maxBytes && (hole.of ?? own) === own && (hole.to ?? to) === to) return
     // A mapping that depends on the destination shows an address there that nobody else has heard of.
     const from =
       own.nat === 'address-dependent-mapping' ? (own.address.replace(':41641', ':50001') as IpPort) : own.address
@@ -143,7 +160,7 @@ export class TwoPeers {
       if (peer.nat === 'blocked' || this.cut) return
       const peerSeenAs =
         peer.nat === 'address-dependent-mapping' ? peer.address.replace(':41641', ':50001') : peer.address
-      if (to !== peerSeenAs) return
+      if (to !== peerSeenAs && (this.second?.of !== peer || to !== this.second.address)) return
       if (peer.nat !== 'open' && !peer.opened.has(from)) return
       deliver(from)
     })
@@ -168,6 +185,7 @@ function side(name: 'a' | 'b', address: IpPort, nat: Nat): Side {
     destination: { relay: false },
     opened: new Set(),
     sent: { datagrams: 0, relayed: 0 },
+    largest: 0,
     results: [],
     restuns: 0,
   }
