@@ -7,6 +7,7 @@ test('defaults', () => {
     stateFolder: '/var/lib/pintail',
     tunName: 'pintail0',
     udpPort: 41641,
+    uapi: false,
     logLevel: 'info',
   })
 })
@@ -18,6 +19,7 @@ test('both forms of a flag, and those that service files of stock daemons pass',
     '/d',
     '--tun=userspace-networking',
     '--port=0',
+    '--uapi',
     '--no-logs-no-support',
     '--verbose=1',
   ]
@@ -26,6 +28,7 @@ test('both forms of a flag, and those that service files of stock daemons pass',
     stateFolder: '/d',
     tunName: undefined,
     udpPort: 0,
+    uapi: true,
     logLevel: 'info',
   })
 })

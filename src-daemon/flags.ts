@@ -9,6 +9,8 @@ export interface DaemonFlags {
   readonly tunName: string | undefined
   /** 0 = any. */
   readonly udpPort: number
+  /** Serve `wg show`. */
+  readonly uapi: boolean
   readonly logLevel: LogLevel
 }
 
@@ -22,21 +24,31 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     .option('--statedir <folder>', 'folder of the state', '/var/lib/pintail')
     .option('--tun <name>', `network interface, or "${NO_TUN}" for none`, parseTunName, 'pintail0')
     .option('--port <number>', 'UDP port for direct connections, 0 = any', parsePort, 41641)
+    .option('--uapi', 'let root look at the tunnel with wg show: serves /var/run/wireguard/<tun>.sock', false)
     .addOption(new Option('--log-level <level>', 'least severe log lines to write').choices(logLevels).default('info'))
     .addOption(new Option('--verbose <n>', 'ignored, for service files of stock daemons').hideHelp())
     .addOption(new Option('--no-logs-no-support', 'ignored: nothing is ever uploaded').hideHelp())
     .allowExcessArguments(false)
     .addHelpText(
       'after',
-      '\nExample:\n  pintaild --statedir=/var/lib/pintail --socket=/run/pintail/pintaild.sock --tun=pintail0 --port=41641\n',
+      '\nExamples:\n  pintaild --statedir=/var/lib/pintail --socket=/run/pintail/pintaild.sock --tun=pintail0 --port=41641\n' +
+        '  pintaild --uapi            # then: wg show pintail0\n',
     )
     .parse([...argv], { from: 'user' })
-  const options = command.opts<{ socket: string; statedir: string; tun: string; port: number; logLevel: LogLevel }>()
+  const options = command.opts<{
+    socket: string
+    statedir: string
+    tun: string
+    port: number
+    uapi: boolean
+    logLevel: LogLevel
+  }>()
   return {
     socketPath: options.socket,
     stateFolder: options.statedir,
     tunName: options.tun === NO_TUN ? undefined : options.tun,
     udpPort: options.port,
+    uapi: options.uapi,
     logLevel: options.logLevel,
   }
 }

@@ -17,6 +17,7 @@ import { openLinuxNetworkMonitor } from './io/netmon/linux.ts'
 import { openLinuxRouter } from './io/router/linux.ts'
 import { MemoryRouter } from './io/router/memory.ts'
 import { openFileStore } from './io/store/file.ts'
+import { openUapiSocket } from './io/uapi/socket.ts'
 import { posixUserAccounts } from './io/users/posix.ts'
 import { socketCredentialsReader } from './io/users/socket-credentials.ts'
 import { localApiRoutes } from './localapi/routes.ts'
@@ -79,6 +80,15 @@ async function run(): Promise<void> {
     log,
   })
   closers.unshift(() => plane.close())
+  if (flags.uapi && plane.tunName !== undefined) {
+    const uapi = await openUapiSocket({
+      interfaceName: plane.tunName,
+      handler: { state: () => plane.uapiState(), apply: async () => 'EPERM' },
+      credentialsOf: socketCredentialsReader(),
+      log: log.part('uapi'),
+    })
+    closers.unshift(() => uapi.close())
+  }
   const backend = new Backend({
     version: longVersion,
     profiles,

@@ -14,6 +14,7 @@ import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
 import { looksLikeDisco } from '../../../src-protocol/wire/disco.ts'
 import { shortNodeKey } from '../../../src-protocol/wire/keys.ts'
 import { isStunResponse } from '../../../src-protocol/wire/stun.ts'
+import type { UapiPeerState } from '../../../src-protocol/wire/uapi.ts'
 import { messageType } from '../../../src-protocol/wire/wireguard.ts'
 import type { Log } from '../../io/log/log.ts'
 import { nodeAddresses } from '../node-text.ts'
@@ -429,6 +430,22 @@ export class MeshSession {
       directEndpoint: peer.usesRelay || peer.udp === undefined ? '' : peer.udp,
       relayRegion: peer.relayRegion,
     }
+  }
+
+  /** The peers as a WireGuard tool sees them; the endpoint is where a direct path leads. */
+  uapiPeers(): UapiPeerState[] {
+    return [...this.#peers.all()].map((peer) => {
+      const counters = this.#countersOf(peer.id)
+      return {
+        publicKey: peer.key,
+        endpoint: peer.udp,
+        lastHandshakeMs: this.#device.session(peer.id).lastHandshakeMs,
+        rxBytes: counters?.rxBytes ?? 0,
+        txBytes: counters?.txBytes ?? 0,
+        persistentKeepaliveSeconds: 0,
+        allowedIps: peer.allowedIps,
+      }
+    })
   }
 
   /** A status asks for every peer in one breath. */

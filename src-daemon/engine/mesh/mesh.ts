@@ -11,6 +11,7 @@ import type { DataPath, DataPathOptions, DoorEvent } from '../../../src-native/d
 import type { NetmapDelta } from '../../../src-protocol/machines/netmap.ts'
 import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
 import { discoKeyText } from '../../../src-protocol/wire/keys.ts'
+import type { UapiState } from '../../../src-protocol/wire/uapi.ts'
 import type { Log } from '../../io/log/log.ts'
 import type { NetworkMonitor } from '../../io/netmon/port.ts'
 import type { Router, RouterConfig } from '../../io/router/port.ts'
@@ -104,6 +105,10 @@ export class Mesh implements DataPlane {
     return this.#door.tunName !== undefined
   }
 
+  get tunName(): string | undefined {
+    return this.#door.tunName
+  }
+
   get endpoints(): readonly Endpoint[] {
     return this.#discovery.endpoints
   }
@@ -168,6 +173,16 @@ export class Mesh implements DataPlane {
       reports[node.StableID] = { ...report, derpRegionCode }
     }
     return reports
+  }
+
+  /** What `wg show` asks. Nobody may set anything that way: the network decides. */
+  uapiState(): UapiState {
+    return {
+      privateKey: this.#config?.nodeKey.expose(),
+      listenPort: this.#door.udpPorts.v4,
+      fwmark: this.#o.fwmark,
+      peers: this.#session?.uapiPeers() ?? [],
+    }
   }
 
   ping(target: Node, options: PingOptions): Promise<PingResult> {

@@ -85,8 +85,8 @@ export class PeerSync {
       door.setDestination(peer.id, { relay: true })
     } else if (known.node.DiscoKey !== node.DiscoKey) this.#noteRestart(known, node)
     peer.node = node
-    const allowedIps = this.#owners.claim(peer.nodeId, claimedAddresses(node)).map(hostPrefixText)
-    door.setPeer({ peer: peer.id, allowedIps, jailed: node.IsJailed === true })
+    peer.allowedIps = this.#owners.claim(peer.nodeId, claimedAddresses(node)).map(hostPrefixText)
+    door.setPeer({ peer: peer.id, allowedIps: peer.allowedIps, jailed: node.IsJailed === true })
     this.setPath(peer)
   }
 

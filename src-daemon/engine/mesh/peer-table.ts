@@ -3,7 +3,7 @@
  * another peer and gets another number, so that nothing of the old one can be mistaken.
  */
 import type { Node } from '../../../src-contract/control/map.ts'
-import { type IpPort, idText, type Ms, type NodeKeyText } from '../../../src-contract/ids.ts'
+import { type IpPort, idText, type Ms, type NodeKeyText, type PrefixText } from '../../../src-contract/ids.ts'
 import type { PeerId } from '../../../src-native/door.ts'
 
 export interface MeshPeer {
@@ -12,6 +12,8 @@ export interface MeshPeer {
   readonly keyText: NodeKeyText
   readonly key: Uint8Array
   node: Node
+  /** As the data path has them. */
+  allowedIps: readonly PrefixText[]
   /** Learnt from the peer itself inside the tunnel; newer than the netmap's until that changes. */
   discoKey: Uint8Array | undefined
   /** Where its sealed datagrams go at present. */
@@ -42,6 +44,7 @@ export class PeerTable {
       keyText: node.Key,
       key,
       node,
+      allowedIps: [],
       discoKey: undefined,
       udp: undefined,
       usesRelay: true,
