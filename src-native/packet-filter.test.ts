@@ -124,6 +124,22 @@ describe('inbound', () => {
     expect(inbound(packet)).toBe(verdict)
   })
 
+  test('[FLT-1.5] an IPv4 destination serves no IPv6 packet, however short its prefix', () => {
+    const rule = {
+      sources: ['0.0.0.0/0', '::/0'],
+      destinations: [{ prefix: '0.0.0.0/0', firstPort: 0, lastPort: 65535 }],
+      protocols: [6, 17, 47, 58],
+    }
+    const filter = new PacketFilter({ ...table, rules: [rule] })
+    expect(inbound(tcp(FRIEND, SELF, 22), filter)).toBe('accept')
+    expect(inbound(tcp(FRIEND6, SELF6, 22), filter)).toBe('acl')
+    expect(inbound(udp(FRIEND6, SELF6, 22), filter)).toBe('acl')
+    expect(inbound(ip(FRIEND6, SELF6, 47), filter)).toBe('acl')
+    expect(inbound(icmp(FRIEND6, SELF6, 128), filter)).toBe('acl')
+    const byCapability = { ...rule, sources: [], capabilitySources: ['::/0'] }
+    expect(inbound(tcp(FRIEND6, SELF6, 22), new PacketFilter({ ...table, rules: [byCapability] }))).toBe('acl')
+  })
+
   test('[FLT-1.6] without a filter nothing comes in', () => {
     expect(inbound(tcp(FRIEND, SELF, 22), new PacketFilter(undefined))).toBe('destination')
     expect(inbound(icmp(FRIEND, SELF, 0), new PacketFilter(undefined))).toBe('destination')

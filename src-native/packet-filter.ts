@@ -111,7 +111,7 @@ export class PacketFilter {
         if (!rule.protocols.has(p.protocol)) continue
         for (const d of rule.destinations) {
           if (p.destinationPort < d.first || p.destinationPort > d.last) continue
-          if (prefixHolds(d.prefix, p.d0, p.d1, p.d2, p.d3)) return true
+          if (holdsDestination(d.prefix, p)) return true
         }
       }
       return false
@@ -125,7 +125,7 @@ export class PacketFilter {
   /** ICMP: any rule between the two addresses, whatever protocol and ports it names. */
   #matchesAddresses(p: PacketFields): boolean {
     return this.#bySource.some(p.family, p.s0, p.s1, p.s2, p.s3, (rules) =>
-      rules.some((rule) => rule.destinations.some((d) => prefixHolds(d.prefix, p.d0, p.d1, p.d2, p.d3))),
+      rules.some((rule) => rule.destinations.some((d) => holdsDestination(d.prefix, p))),
     )
   }
 
@@ -139,12 +139,15 @@ export class PacketFilter {
       rules.some(
         (rule) =>
           rule.protocols.has(p.protocol) &&
-          rule.destinations.some(
-            (d) => d.first === 0 && d.last === 65535 && prefixHolds(d.prefix, p.d0, p.d1, p.d2, p.d3),
-          ),
+          rule.destinations.some((d) => d.first === 0 && d.last === 65535 && holdsDestination(d.prefix, p)),
       ),
     )
   }
+}
+
+/** A short IPv4 prefix has the bits of many an IPv6 address, `0.0.0.0/0` those of all. [FLT-1.5] */
+function holdsDestination(prefix: ParsedPrefix, p: PacketFields): boolean {
+  return prefix.family === p.family && prefixHolds(prefix, p.d0, p.d1, p.d2, p.d3)
 }
 
 /** What holds for both directions, before any rule; undefined = go on. */

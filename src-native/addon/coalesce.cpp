@@ -45,11 +45,14 @@ bool Coalescer::Tcp::sameHeaders(const Tcp& other) const {
   const uint8_t* x = packet + ipLength;
   const uint8_t* y = other.packet + ipLength;
   const uint32_t options = headerLength - ipLength - 20;
-  return memcmp(x + 8, y + 8, 4) == 0 && memcmp(x + 20, y + 20, options) == 0;  // acknowledgement, options
+  // Acknowledgement, reserved bits, window, urgent pointer, options.
+  return memcmp(x + 8, y + 8, 4) == 0 && x[12] == y[12] && memcmp(x + 14, y + 14, 2) == 0 && memcmp(x + 18, y + 18, 2) == 0 &&
+         memcmp(x + 20, y + 20, options) == 0;
 }
 
-// A joined packet is marked as checked: a wrong checksum must not be laundered.
+// A joined packet is marked as checked, and its IPv4 header made anew: a wrong checksum must not be laundered.
 bool Coalescer::Tcp::checksumHolds() const {
+  if (!v6 && fold(addBytes(0, packet, ipLength)) != 0xffff) return false;
   const uint32_t tcpLength = length - ipLength;
   return fold(addBytes(pseudoHeader(packet, v6, kTcp, tcpLength), packet + ipLength, tcpLength)) == 0xffff;
 }

@@ -26,6 +26,7 @@ bool Segments::open(const OffloadHeader& header, uint8_t* packet, uint32_t lengt
 
 // The kernel leaves the transport checksum for the device to finish: the field holds the sum of the pseudo header.
 bool Segments::openPlain(const OffloadHeader& header) {
+  if (length_ == 0) return false;
   if ((header.flags & kNeedsChecksum) != 0) {
     const uint32_t start = header.checksumStart;
     const uint32_t field = start + header.checksumOffset;
@@ -35,14 +36,15 @@ bool Segments::openPlain(const OffloadHeader& header) {
     store16(packet_ + field, value);
   }
   count_ = 1;
-  return length_ > 0;
+  return true;
 }
 
 // The header length that the kernel states is wrong for forwarded packets, so it is taken from the packet.
 bool Segments::openTcp(const OffloadHeader& header, bool v6, uint32_t room) {
   const uint32_t ipLength = header.checksumStart;
   if (ipLength + 20 > length_ || header.segmentSize == 0) return false;
-  if (v6 ? (packet_[0] >> 4) != 6 || ipLength < 40 : (packet_[0] >> 4) != 4 || ipLength != (packet_[0] & 0x0fu) * 4) return false;
+  if ((packet_[0] >> 4) != (v6 ? 6 : 4) || ipLength < (v6 ? 40u : 20u)) return false;
+  if (!v6 && ipLength != (packet_[0] & 0x0fu) * 4) return false;
   const uint32_t tcpLength = static_cast<uint32_t>(packet_[ipLength + 12] >> 4) * 4;
   if (tcpLength < 20 || ipLength + tcpLength >= length_) return false;
   headerLength_ = ipLength + tcpLength;

@@ -1,6 +1,7 @@
 #include "packet-filter.h"
 
 #include <algorithm>
+#include <iterator>
 
 namespace pintail {
 
@@ -53,15 +54,14 @@ PacketFilter::PacketFilter(const FilterTable* table, const PacketFilter* previou
       for (uint8_t protocol : rule.protocols) entry.protocols[protocol >> 6] |= uint64_t{1} << (protocol & 63);
       entries.push_back(entry);
     }
-    for (const Prefix& prefix : rule.sources) {
-      Entries& list = bySource_.at(prefix);
-      list.insert(list.end(), entries.begin(), entries.end());
-    }
+    // Only destinations of the source's family: 0.0.0.0/0 has the bits of any IPv6 address, too. [FLT-1.5]
+    const auto add = [&entries](const Prefix& source, Entries& list) {
+      std::copy_if(entries.begin(), entries.end(), std::back_inserter(list),
+                   [&source](const Entry& entry) { return entry.prefix.v6 == source.v6; });
+    };
+    for (const Prefix& prefix : rule.sources) add(prefix, bySource_.at(prefix));
     // Present even without destinations: for ICMP the source alone decides.
-    for (const Prefix& prefix : rule.capabilitySources) {
-      Entries& list = byCapability_.at(prefix);
-      list.insert(list.end(), entries.begin(), entries.end());
-    }
+    for (const Prefix& prefix : rule.capabilitySources) add(prefix, byCapability_.at(prefix));
   }
 }
 
