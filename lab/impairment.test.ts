@@ -54,3 +54,11 @@ test('a rate spaces frames out and a full queue drops', () => {
   expect(drain(queue, 10)).toEqual([0])
   expect(drain(queue, 30)).toEqual([1, 2])
 })
+
+test('packets over the size vanish, whatever else happens', () => {
+  const queue = new ImpairedQueue({ ...perfectLine, maxPacketBytes: 1340 }, dice(5))
+  queue.put(frame(1, 1340 + 14), 0)
+  queue.put(frame(2, 1341 + 14), 0)
+  expect(drain(queue, 0)).toEqual([1])
+  expect(queue.counters.tooLarge).toBe(1)
+})

@@ -12,6 +12,8 @@ export interface Impairment {
   readonly reorderPercent: number
   /** 0 = unlimited. */
   readonly rateMbit: number
+  /** Larger packets vanish without a word, as in a tunnel whose ICMP is filtered. 0 = none do. */
+  readonly maxPacketBytes: number
   /** Frames that may wait for the rate; more are dropped. */
   readonly queueFrames: number
 }
@@ -23,8 +25,11 @@ export const perfectLine: Impairment = {
   duplicatePercent: 0,
   reorderPercent: 0,
   rateMbit: 0,
+  maxPacketBytes: 0,
   queueFrames: 1000,
 }
+
+const ETHERNET_BYTES = 14
 
 interface Waiting {
   readonly dueMs: number
@@ -34,7 +39,7 @@ interface Waiting {
 
 export class ImpairedQueue {
   impairment: Impairment
-  readonly counters = { in: 0, out: 0, lost: 0, overflow: 0 }
+  readonly counters = { in: 0, out: 0, lost: 0, overflow: 0, tooLarge: 0 }
   readonly #random01: () => number
   /** Sorted by due time, then by arrival. */
   readonly #waiting: Waiting[] = []
@@ -48,8 +53,12 @@ export class ImpairedQueue {
   }
 
   put(frame: Uint8Array, nowMs: number): void {
-    const { lossPercent, duplicatePercent } = this.impairment
+    const { lossPercent, duplicatePercent, maxPacketBytes } = this.impairment
     this.counters.in++
+    if (maxPacketBytes > 0 && frame.length > maxPacketBytes + ETHERNET_BYTES) {
+      this.counters.tooLarge++
+      return
+    }
     if (this.#chance(lossPercent)) {
       this.counters.lost++
       return
