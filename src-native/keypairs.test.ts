@@ -52,7 +52,7 @@ test('[WG-2] the responder opens what the initiator seals, in any order, once', 
   for (const i of [5, 0, 99, 50, 7]) expect(open(b, datagrams[i]!)).toMatch(/^replay/)
 })
 
-test('[WG-2] the window is 8128: older counters are refused', () => {
+test('[WG-2] [WG-9.10] the window is 8128: older counters are refused', () => {
   const [a, b] = [
     new TransportKeys(initiator(), 0, nodeAead.create),
     new TransportKeys(responder(), 0, nodeAead.create),
@@ -105,7 +105,7 @@ test.each([
   expect(paddedLength(length, 1280)).toBe(padded)
 })
 
-test('[WG-2] padding never exceeds the MTU', () => {
+test('[WG-2] [WG-9.5] padding is zeros to 16 and never exceeds the MTU', () => {
   expect(paddedLength(1419, 1420)).toBe(1420)
   expect(paddedLength(1420, 1420)).toBe(1420)
 })

@@ -47,7 +47,7 @@ test('host bits of a prefix do not matter', () => {
   expect(prefixOf('nonsense')).toBeUndefined()
 })
 
-test('[WG-9] ten thousand peers with four routes each are found, changed and removed one by one', () => {
+test('ten thousand peers with four routes each are found, changed and removed one by one', () => {
   const routes = new Routes()
   const peers: PeerEntry[] = []
   const own = (i: number) => [

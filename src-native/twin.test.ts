@@ -12,6 +12,7 @@ import {
 } from '../src-protocol/wire/packet.ts'
 import { nodeAead } from './aead.ts'
 import type { DataPath, DoorEvent, FilterTable, Keypair } from './door.ts'
+import { TransportKeys } from './keypairs.ts'
 import { DatagramSource, type SocketAddress, socketAddress } from './slots.ts'
 import { openTwin } from './twin.ts'
 import type { UdpHandlers, UdpTransport } from './udp.ts'
@@ -168,7 +169,7 @@ describe('sessions', () => {
     expect(a.path.stats().peers.get(1)).toEqual({ rxBytes: 64, rxPackets: 1, txBytes: 32 + 32 + 48, txPackets: 2 })
   })
 
-  test('[WG-4] a responder does not send with `next`', async () => {
+  test('[WG-4] [WG-9.2] a responder does not send with `next`', async () => {
     const { a, b } = await pair()
     b.path.sendPacket(2, udp(B, A))
     await settle(a, b)
@@ -195,7 +196,40 @@ describe('sessions', () => {
     expect(kinds(a)).toEqual(['activity', 'noSession'])
   })
 
-  test('[WG-9] duplicates are dropped, once each', async () => {
+  test('[WG-9.5] what is sealed ends in zeros, up to 16 bytes but not beyond the MTU', async () => {
+    const { a } = await pair()
+    const keys = new TransportKeys(keysOfB, 0, nodeAead.create)
+    for (const [size, padded] of [
+      [1, 32],
+      [4, 32],
+      [5, 48],
+      [1280 - 28, 1280],
+      [1280 - 29, 1280],
+    ] as const) {
+      const packet = encodeUdpPacket(
+        { src: ipBytes(A), dst: ipBytes(B), srcPort: 5000, dstPort: 53 },
+        new Uint8Array(size).fill(0xff),
+      )
+      a.path.sendPacket(1, packet)
+      await turn()
+      const opened = keys.open(a.udp.sent.splice(0)[0]!.bytes)
+      expect(opened).toEqual({ ok: true, value: Buffer.concat([packet, new Uint8Array(padded - packet.length)]) })
+    }
+  })
+
+  test('[WG-9.9] the first packet of a session may be TSMP: it confirms, and comes up', async () => {
+    const { a, b } = await pair()
+    const packet = encodeTsmpPacket(ipBytes(A), ipBytes(B), { kind: 'discoKey', discoKey: new Uint8Array(32).fill(9) })
+    a.path.sendPacket(1, packet)
+    await settle(a, b)
+    expect(kinds(b)).toEqual(['confirmed', 'tsmp', 'activity'])
+    expect(decodeTsmp(only(b, 'tsmp')[0]!.packet)).toMatchObject({ ok: true, value: { kind: 'discoKey' } })
+    b.path.sendPacket(2, udp(B, A))
+    await settle(a, b)
+    expect(only(a, 'local')).toHaveLength(1)
+  })
+
+  test('[WG-9.10] duplicates are dropped, once each, in any order', async () => {
     const { a, b } = await pair()
     for (let i = 0; i < 50; i++) a.path.sendPacket(1, udp(A, B, i))
     await turn()
@@ -301,7 +335,7 @@ describe('paths', () => {
     expect(a.path.stats().drops).toEqual({ 'out-no-path': 1 })
   })
 
-  test('what is not ours to open comes up: handshakes, disco, STUN, unknown indices', async () => {
+  test('[WG-9.7] what is not ours to open comes up: handshakes, disco, STUN, unknown indices; less is dropped', async () => {
     const { a } = await pair()
     const datagrams = [new Uint8Array(148).fill(1, 0, 1), new Uint8Array(32).fill(4, 0, 1), new Uint8Array(20)]
     a.udp.receive(B_AT, ...datagrams, new Uint8Array(1).fill(7), new Uint8Array(0))
