@@ -1,18 +1,12 @@
 /** The AEADs of the native data path against Wycheproof's vectors (`vectors/wycheproof`), node:crypto and each other. */
-import { createCipheriv, createDecipheriv } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHash, randomInt } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { concat, fromHex, toHex } from '../src-protocol/wire/bytes.ts'
 import { loadAddon } from './addon.ts'
+import type { AeadName } from './native-addon.ts'
 
-type BackendName = 'openssl' | 'ipsec-mb'
 type Bytes = Uint8Array
-
-interface Aeads {
-  hasBackend(name: BackendName): boolean
-  aeadSeal(name: BackendName, key: Bytes, nonce: Bytes, more: Bytes, plain: Bytes): ArrayBuffer
-  aeadOpen(name: BackendName, key: Bytes, nonce: Bytes, more: Bytes, sealed: Bytes): ArrayBuffer | undefined
-}
 
 interface Construction {
   seal(key: Bytes, nonce: Bytes, more: Bytes, plain: Bytes): Bytes
@@ -20,7 +14,7 @@ interface Construction {
 }
 
 const found = loadAddon()
-const aeads = found.ok ? (found.addon as unknown as { readonly dataPath: Aeads }).dataPath : undefined
+const aeads = found.ok ? found.addon.dataPath : undefined
 
 const TAG_BYTES = 16
 const OPTIONS = { authTagLength: TAG_BYTES } as const
@@ -45,7 +39,7 @@ const oracle: Construction = {
   },
 }
 
-function backend(name: BackendName): Construction | undefined {
+function backend(name: AeadName): Construction | undefined {
   if (aeads?.hasBackend(name) !== true) return undefined
   return {
     seal: (key, nonce, more, plain) => new Uint8Array(aeads.aeadSeal(name, key, nonce, more, plain)),
@@ -56,8 +50,9 @@ function backend(name: BackendName): Construction | undefined {
   }
 }
 
-const natives: readonly (readonly [BackendName, Construction | undefined])[] = [
+const natives: readonly (readonly [AeadName, Construction | undefined])[] = [
   ['openssl', backend('openssl')],
+  ['openssl-evp', backend('openssl-evp')],
   ['ipsec-mb', backend('ipsec-mb')],
 ]
 
@@ -130,5 +125,98 @@ describe.each(natives)('%s', (_name, aead) => {
     for (let bytes = 0; bytes < TAG_BYTES; bytes++) {
       expect(() => aead!.open(key, nonce, none, new Uint8Array(bytes))).toThrow('AEAD')
     }
+  })
+})
+
+let zeros = Buffer.alloc(2 ** 20)
+
+/** A key stream makes random bytes fast, and the same ones for the same seed. */
+function randomStream(seed: string): (bytes: number) => Buffer {
+  const key = createHash('sha256').update(seed).digest()
+  const cipher = createCipheriv('aes-256-ctr', key, new Uint8Array(16))
+  return (bytes) => {
+    if (zeros.length < bytes) zeros = Buffer.alloc(bytes)
+    return cipher.update(zeros.subarray(0, bytes))
+  }
+}
+
+// 32 key · 12 nonce · 4 size · data · 16 tag, as `addon/datapath/aead-binding.cpp` has it.
+const HEAD_BYTES = 48
+const SIZE_AT = 44
+
+/** Half of the sizes as in a tunnel, multiples of 16; a few of the largest packets there are. */
+function sizeOf(dice: number): number {
+  if (dice % 400 === 0) return 1501 + ((dice >>> 10) % (65_536 - 1501))
+  return dice % 2 === 0 ? 16 * ((dice >>> 10) % 94) : (dice >>> 10) % 1501
+}
+
+interface Packet {
+  readonly start: number
+  readonly end: number
+  readonly isForged: boolean
+}
+
+function randomPackets(seed: string, count: number) {
+  const random = randomStream(seed)
+  const control = random(12 * count)
+  const packets: Packet[] = []
+  let end = 0
+  for (let i = 0; i < count; i++) {
+    const start = end
+    end += HEAD_BYTES + sizeOf(control.readUInt32LE(12 * i)) + TAG_BYTES
+    packets.push({ start, end, isForged: control.readUInt32LE(12 * i + 4) % 3 === 0 })
+  }
+  const records = random(end)
+  for (const { start, end } of packets) records.writeUInt32LE(end - start - HEAD_BYTES - TAG_BYTES, start + SIZE_AT)
+  /** Flips a bit of the key, the nonce, the data or the tag of every packet that is to be forged. */
+  const forge = (sealed: Buffer) => {
+    packets.forEach(({ start, end, isForged }, i) => {
+      if (!isForged) return
+      const dice = control.readUInt32LE(12 * i + 8)
+      const place = (dice >>> 3) % (end - start - 4)
+      const at = start + (place < SIZE_AT ? place : place + 4)
+      sealed[at] = sealed[at]! ^ (1 << (dice % 8))
+    })
+  }
+  return { packets, records, forge }
+}
+
+/** The first packet that differs; -1 = none. */
+function differs(packets: readonly Packet[], one: Buffer, other: Buffer): number {
+  if (one.equals(other)) return -1
+  return packets.findIndex(({ start, end }) => one.compare(other, start, end, start, end) !== 0)
+}
+
+describe('random packets, a third of them forged', () => {
+  const AT_ONCE = 1_000
+  const run = (name: AeadName, opens: 0 | 1, records: Buffer) => Buffer.from(aeads!.aeadBatch(name, opens, records))
+
+  test.for([
+    ['openssl', 'openssl-evp', 100_000],
+    ['ipsec-mb', 'openssl', 1_000_000],
+  ] as const)('%s and %s agree on %d', { timeout: 120_000 }, ([name, other, count], { skip }) => {
+    if (aeads === undefined) return skip('no addon')
+    if (!aeads.hasBackend(name)) return skip(`${name}: ${aeads.aeadProblem()}`)
+    const seed = randomInt(2 ** 31)
+    let forgeries = 0
+    for (let done = 0; done < count; done += AT_ONCE) {
+      const { packets, records, forge } = randomPackets(`${seed}/${done}`, AT_ONCE)
+      const sealed = run(name, 0, records)
+      const first = (fault: number, what: string) => {
+        if (fault >= 0) expect.fail(`${what}: packet ${fault} of seed ${seed}/${done}`)
+      }
+      first(differs(packets, sealed, run(other, 0, records)), 'sealed differently')
+      forge(sealed)
+      const opened = run(name, 1, sealed)
+      first(differs(packets, opened, run(other, 1, sealed)), 'opened differently')
+      const isWrong = ({ start, end, isForged }: Packet) => {
+        if (isForged) return opened[end - 1] !== 0
+        const [from, to] = [start + HEAD_BYTES, end - TAG_BYTES]
+        return opened[end - 1] !== 1 || opened.compare(records, from, to, from, to) !== 0
+      }
+      first(packets.findIndex(isWrong), 'taken or refused wrongly')
+      forgeries += packets.filter(({ isForged }) => isForged).length
+    }
+    expect(forgeries).toBeGreaterThan(count * 0.3)
   })
 })

@@ -1,171 +1,306 @@
-// libipsec-mb (BSD, Debian's libipsec-mb1), found at run time. Its direct ChaCha20-Poly1305 functions stand in a table whose
-// layout belongs to the SONAME and is only extended at the end; the offsets below are those of the versions listed, and a
-// library of any other version is not touched. Before first use it has to agree with OpenSSL.
+// libipsec-mb (BSD, Debian's libipsec-mb1), found at run time. No header of it is used: its managers begin with the functions
+// for jobs, and jobs with what is needed here, at the same places in each version listed below; a library of any other
+// version is left alone. Before first use it has to agree with OpenSSL. [docs/decisions/0005-aead-back-ends.md]
+#include "aead.h"
+
+#if defined(__x86_64__)
+
+#include <cpuid.h>
 #include <dlfcn.h>
 
-#include <cstdlib>
+#include <cstdio>
 #include <cstring>
-#include <new>
-
-#include "aead.h"
+#include <mutex>
+#include <vector>
 
 namespace pintail {
 
 namespace {
 
-// struct chacha20_poly1305_context_data, 192 bytes in the versions below; the room behind it is a margin.
-struct alignas(64) Context {
-  uint8_t bytes[256];
+// IMB_JOB as far as it goes for us. The library takes jobs where a manager keeps them, so their whole size is its own matter.
+struct Job {
+  const void* sealKey;
+  const void* openKey;
+  uint64_t keySize;
+  const uint8_t* source;
+  uint8_t* target;
+  uint64_t cipherOffset;
+  uint64_t cipherSize;
+  uint64_t hashOffset;
+  uint64_t hashSize;
+  const uint8_t* nonce;
+  uint64_t nonceSize;
+  uint8_t* tag;
+  uint64_t tagSize;
+  const void* more;
+  uint64_t moreSize;
+  void* unused;
+  uint32_t status;
+  uint32_t cipher;
+  uint32_t direction;
+  uint32_t hash;
+  uint32_t order;
 };
+static_assert(offsetof(Job, more) == 104 && offsetof(Job, status) == 128 && offsetof(Job, order) == 144);
 
-using Init = void (*)(const void* key, Context* context, const void* nonce, const void* more, uint64_t moreSize);
-using Update = void (*)(const void* key, Context* context, void* target, const void* source, uint64_t size);
-using Finalize = void (*)(Context* context, void* tag, uint64_t tagSize);
+constexpr uint32_t kChaCha20Poly1305Cipher = 19;
+constexpr uint32_t kChaCha20Poly1305Hash = 29;
+constexpr uint32_t kDone = 3;
+// Directions, and the order of cipher and hash that goes with each.
+constexpr uint32_t kSeal = 1;
+constexpr uint32_t kOpen = 2;
 
-constexpr size_t kOffsetOfInit = 920;  // then enc_update, dec_update, finalize
+// IMB_MGR: flags, features, reserved fields, then these.
+constexpr size_t kOffsetOfNextJob = 64;
+constexpr size_t kOffsetOfSubmit = 72;
 
 struct KnownVersion {
   unsigned number;
+  int avx2;  // the IMB_ARCH of these kernels; AVX-512 is the next
 };
-// 1.3.0: Debian 12. Others are added once their header has been compared.
-constexpr KnownVersion kKnown[] = {{0x10300}};
+// 1.3: Debian 12. 1.5: Debian 13, Ubuntu 24.04.
+constexpr KnownVersion kKnown[] = {
+    {0x10000, 4}, {0x10100, 4}, {0x10200, 4}, {0x10201, 4}, {0x10300, 4}, {0x10400, 4}, {0x10500, 4},
+    {0x20000, 2}, {0x20001, 2}, {0x20002, 2},
+};
+constexpr const char* kNames[] = {"libIPSec_MB.so.1", "libIPSec_MB.so.2"};
+
+// libipsec-mb asks the processor what it has, but before 2.0 not the system whether it keeps the wide registers of a thread.
+bool systemKeepsRegisters() {
+  unsigned a = 0;
+  unsigned b = 0;
+  unsigned c = 0;
+  unsigned d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0) return false;
+  if ((c & bit_AVX) == 0) return true;
+  if ((c & bit_OSXSAVE) == 0) return false;
+  unsigned kept = 0;
+  unsigned high = 0;
+  asm volatile("xgetbv" : "=a"(kept), "=d"(high) : "c"(0));
+  constexpr unsigned kAvx = 0x06;
+  constexpr unsigned kAvx512 = 0xe6;
+  if ((kept & kAvx) != kAvx) return false;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0 || (b & bit_AVX512F) == 0 || (kept & kAvx512) == kAvx512;
+}
 
 class Library {
  public:
-  Init init = nullptr;
-  Update encrypt = nullptr;
-  Update decrypt = nullptr;
-  Finalize finalize = nullptr;
-
-  static const Library* get() {
-    static const Library* library = load();
+  static const Library& get() {
+    static const Library library;
     return library;
+  }
+  const char* problem() const { return problem_[0] == 0 ? nullptr : problem_; }
+  bool isFast() const { return arch_ > known_.avx2; }
+
+  // nullptr where there is no memory, or the processor is too old.
+  void* newManager(int& arch) const {
+    void* manager = alloc_(0);
+    if (manager == nullptr) return nullptr;
+    arch = 0;
+    start_(manager, &arch);  // tests itself, and says so by the error number
+    if (arch >= known_.avx2 && errorOf_(manager) == 0) return manager;
+    free_(manager);
+    return nullptr;
   }
 
  private:
-  static const Library* load() {
-    void* handle = dlopen("libIPSec_MB.so.1", RTLD_NOW | RTLD_LOCAL);
-    if (handle == nullptr) return nullptr;
-    const auto version = reinterpret_cast<unsigned (*)()>(dlsym(handle, "imb_get_version"));
-    const auto alloc = reinterpret_cast<void* (*)(uint64_t)>(dlsym(handle, "alloc_mb_mgr"));
-    const auto start = reinterpret_cast<void (*)(void*, int*)>(dlsym(handle, "init_mb_mgr_auto"));
-    if (version == nullptr || alloc == nullptr || start == nullptr) return nullptr;
-    bool known = false;
-    for (const KnownVersion& entry : kKnown) known = known || entry.number == version();
-    if (!known) return nullptr;
-    // The table is only read, so one serves all threads; it lives as long as the process.
-    const uint8_t* manager = static_cast<const uint8_t*>(alloc(0));
-    if (manager == nullptr) return nullptr;
-    int arch = 0;
-    start(const_cast<uint8_t*>(manager), &arch);
-    if (arch == 0) return nullptr;
-    void* functions[4];
-    memcpy(functions, manager + kOffsetOfInit, sizeof functions);
-    for (const void* function : functions) {
-      // Each has to lie in that library: a wrong layout is noticed here, not by jumping.
-      Dl_info info{};
-      if (function == nullptr || dladdr(function, &info) == 0 || info.dli_fname == nullptr ||
-          strstr(info.dli_fname, "libIPSec_MB") == nullptr) {
-        return nullptr;
-      }
+  Library() { snprintf(problem_, sizeof problem_, "%s", load()); }
+
+  const char* load() {
+    if (!systemKeepsRegisters()) return "the system does not keep all registers of this processor";
+    void* handle = nullptr;
+    for (const char* name : kNames) {
+      if (handle == nullptr) handle = dlopen(name, RTLD_NOW | RTLD_LOCAL);
     }
-    Library* library = new (std::nothrow) Library;
-    if (library == nullptr) return nullptr;
-    library->init = reinterpret_cast<Init>(functions[0]);
-    library->encrypt = reinterpret_cast<Update>(functions[1]);
-    library->decrypt = reinterpret_cast<Update>(functions[2]);
-    library->finalize = reinterpret_cast<Finalize>(functions[3]);
-    return library;
+    if (handle == nullptr) return "not installed (Debian's package is libipsec-mb1)";
+    unsigned (*version)() = nullptr;
+    if (!find(handle, "imb_get_version", version)) return "it does not tell its version";
+    const unsigned number = version();
+    for (const KnownVersion& entry : kKnown) {
+      if (entry.number == number) known_ = entry;
+    }
+    if (known_.number == 0) {
+      snprintf(unknown_, sizeof unknown_, "version %u.%u.%u is not one we know", number >> 16, number >> 8 & 0xff, number & 0xff);
+      return unknown_;
+    }
+    if (!find(handle, "alloc_mb_mgr", alloc_) || !find(handle, "free_mb_mgr", free_) ||
+        !find(handle, "init_mb_mgr_auto", start_) || !find(handle, "imb_get_errno", errorOf_)) {
+      return "it lacks functions";
+    }
+    uint8_t* manager = static_cast<uint8_t*>(newManager(arch_));
+    if (manager == nullptr) return "it has no safe kernels for this processor, or failed its own tests";
+    // Each has to lie in that library: a wrong layout is noticed here, not by jumping.
+    const bool isTheirs = isFromTheSame(*reinterpret_cast<void**>(manager + kOffsetOfNextJob), reinterpret_cast<void*>(version)) &&
+                          isFromTheSame(*reinterpret_cast<void**>(manager + kOffsetOfSubmit), reinterpret_cast<void*>(version));
+    free_(manager);
+    return isTheirs ? "" : "its managers look different from those we know";
   }
+
+  template <typename Function>
+  static bool find(void* handle, const char* name, Function& target) {
+    target = reinterpret_cast<Function>(dlsym(handle, name));
+    return target != nullptr;
+  }
+
+  static bool isFromTheSame(const void* one, const void* other) {
+    Dl_info first{};
+    Dl_info second{};
+    return one != nullptr && dladdr(one, &first) != 0 && dladdr(other, &second) != 0 && first.dli_fbase == second.dli_fbase;
+  }
+
+  void* (*alloc_)(uint64_t flags) = nullptr;
+  void (*free_)(void*) = nullptr;
+  void (*start_)(void*, int* arch) = nullptr;
+  int (*errorOf_)(void*) = nullptr;
+  KnownVersion known_{};
+  int arch_ = 0;
+  char unknown_[64] = {};
+  char problem_[96] = {};
 };
 
-bool sealWith(const uint8_t* key, const uint8_t* nonce, const uint8_t* more, size_t moreSize, uint8_t* data, size_t size) {
-  const Library* library = Library::get();
-  Context context;
-  library->init(key, &context, nonce, more, moreSize);
-  library->encrypt(key, &context, data, data, size);
-  library->finalize(&context, data + size, kTagSize);
-  return true;
+// A manager serves one thread at a time. Threads come and go with sockets and making one takes milliseconds, so what a thread
+// leaves behind serves the next.
+class ManagerPool {
+ public:
+  static ManagerPool& get() {
+    static ManagerPool* pool = new ManagerPool;  // outlives every thread
+    return *pool;
+  }
+  void* take() {
+    std::lock_guard<std::mutex> lock(mutex_);
+    if (idle_.empty()) {
+      int arch = 0;
+      return Library::get().newManager(arch);
+    }
+    void* manager = idle_.back();
+    idle_.pop_back();
+    return manager;
+  }
+  void giveBack(void* manager) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    idle_.push_back(manager);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<void*> idle_;
+};
+
+class Manager {
+ public:
+  ~Manager() {
+    if (manager_ != nullptr) ManagerPool::get().giveBack(manager_);
+  }
+  bool run(uint32_t direction, const uint8_t* key, const uint8_t* nonce, const uint8_t* more, size_t moreSize, uint8_t* data,
+           size_t size, uint8_t* tag) {
+    if (manager_ == nullptr) manager_ = static_cast<uint8_t*>(ManagerPool::get().take());
+    if (manager_ == nullptr) return false;
+    Job* job = function(kOffsetOfNextJob)(manager_);
+    if (job == nullptr) return false;
+    job->sealKey = key;
+    job->openKey = key;
+    job->keySize = kKeySize;
+    job->source = data;
+    job->target = data;
+    job->cipherOffset = 0;
+    job->cipherSize = size;
+    job->hashOffset = 0;
+    job->hashSize = size;
+    job->nonce = nonce;
+    job->nonceSize = kNonceSize;
+    job->tag = tag;
+    job->tagSize = kTagSize;
+    job->more = more;
+    job->moreSize = moreSize;
+    job->cipher = kChaCha20Poly1305Cipher;
+    job->direction = direction;
+    job->hash = kChaCha20Poly1305Hash;
+    job->order = direction;
+    // This cipher never waits for other jobs: the one that comes back is this one, done. submit, not submit_nocheck: 10 ns
+    // for the library's own look at what it is asked to do.
+    const Job* done = function(kOffsetOfSubmit)(manager_);
+    return done == job && done->status == kDone;
+  }
+
+ private:
+  using Function = Job* (*)(void* manager);
+  Function function(size_t offset) const { return *reinterpret_cast<Function*>(manager_ + offset); }
+
+  uint8_t* manager_ = nullptr;
+};
+
+thread_local Manager threadsManager;
+
+// Before 1.5 the AVX2 kernels read 16 bytes past a key, hence the room behind it.
+struct Key {
+  uint8_t bytes[kKeySize + 32] = {};
+  explicit Key(const uint8_t* key) { memcpy(bytes, key, kKeySize); }
+  ~Key() { explicit_bzero(bytes, sizeof bytes); }
+  Key(const Key&) = delete;
+  Key& operator=(const Key&) = delete;
+};
+
+bool sealPacket(const Key& key, const uint8_t* nonce, const uint8_t* more, size_t moreSize, uint8_t* data, size_t size) {
+  return threadsManager.run(kSeal, key.bytes, nonce, more, moreSize, data, size, data + size);
 }
 
-bool openWith(const uint8_t* key, const uint8_t* nonce, const uint8_t* more, size_t moreSize, uint8_t* data, size_t size) {
-  const Library* library = Library::get();
-  Context context;
+bool openPacket(const Key& key, const uint8_t* nonce, const uint8_t* more, size_t moreSize, uint8_t* data, size_t size) {
   uint8_t tag[kTagSize];
-  library->init(key, &context, nonce, more, moreSize);
-  library->decrypt(key, &context, data, data, size);
-  library->finalize(&context, tag, kTagSize);
-  uint8_t difference = 0;
-  for (size_t i = 0; i < kTagSize; i++) difference = static_cast<uint8_t>(difference | (tag[i] ^ data[size + i]));
-  return difference == 0;
+  return threadsManager.run(kOpen, key.bytes, nonce, more, moreSize, data, size, tag) && sameTag(tag, data + size);
 }
 
 class IpsecMbAead final : public Aead {
  public:
-  IpsecMbAead(const uint8_t* sendKey, const uint8_t* receiveKey) {
-    memcpy(sendKey_, sendKey, kKeySize);
-    memcpy(receiveKey_, receiveKey, kKeySize);
+  IpsecMbAead(const uint8_t* sendKey, const uint8_t* receiveKey) : sendKey_(sendKey), receiveKey_(receiveKey) {}
+  bool seal(const uint8_t* nonce, uint8_t* data, size_t size) override {
+    return sealPacket(sendKey_, nonce, nullptr, 0, data, size);
   }
-  ~IpsecMbAead() override {
-    explicit_bzero(sendKey_, kKeySize);
-    explicit_bzero(receiveKey_, kKeySize);
-  }
-  bool seal(const uint8_t* nonce, uint8_t* data, size_t size) override { return sealWith(sendKey_, nonce, nullptr, 0, data, size); }
   bool open(const uint8_t* nonce, uint8_t* data, size_t size) override {
-    return openWith(receiveKey_, nonce, nullptr, 0, data, size);
+    return openPacket(receiveKey_, nonce, nullptr, 0, data, size);
   }
 
  private:
-  uint8_t sendKey_[kKeySize];
-  uint8_t receiveKey_[kKeySize];
+  Key sendKey_;
+  Key receiveKey_;
 };
 
 std::unique_ptr<Aead> create(const uint8_t* sendKey, const uint8_t* receiveKey) {
   return std::make_unique<IpsecMbAead>(sendKey, receiveKey);
 }
 
-constexpr AeadBackend kBackend{"ipsec-mb", create, sealWith, openWith};
-
-// A few sizes around the block boundaries, both ways, against OpenSSL.
-bool agreesWithOpenSsl() {
-  const AeadBackend* other = opensslAead();
-  if (other == nullptr) return false;
-  uint8_t key[kKeySize];
-  uint8_t nonce[kNonceSize];
-  for (size_t i = 0; i < kKeySize; i++) key[i] = static_cast<uint8_t>(i * 7 + 1);
-  for (size_t i = 0; i < kNonceSize; i++) nonce[i] = static_cast<uint8_t>(i * 5);
-  for (size_t size : {0u, 1u, 16u, 63u, 64u, 65u, 255u, 256u, 1024u, 1280u, 1439u}) {
-    uint8_t ours[1500];
-    uint8_t theirs[1500];
-    for (size_t i = 0; i < size; i++) ours[i] = theirs[i] = static_cast<uint8_t>(i ^ size);
-    if (!sealWith(key, nonce, nullptr, 0, ours, size) || !other->sealWith(key, nonce, nullptr, 0, theirs, size)) return false;
-    if (memcmp(ours, theirs, size + kTagSize) != 0) return false;
-    if (!openWith(key, nonce, nullptr, 0, theirs, size)) return false;
-    ours[size] = static_cast<uint8_t>(ours[size] ^ 1);
-    if (openWith(key, nonce, nullptr, 0, ours, size)) return false;
-    for (size_t i = 0; i < size; i++) {
-      if (theirs[i] != static_cast<uint8_t>(i ^ size)) return false;
-    }
-  }
-  return true;
+bool sealWith(const uint8_t* key, const uint8_t* nonce, const uint8_t* more, size_t moreSize, uint8_t* data, size_t size) {
+  return sealPacket(Key(key), nonce, more, moreSize, data, size);
 }
+
+bool openWith(const uint8_t* key, const uint8_t* nonce, const uint8_t* more, size_t moreSize, uint8_t* data, size_t size) {
+  return openPacket(Key(key), nonce, more, moreSize, data, size);
+}
+
+constexpr AeadBackend kBackend{"ipsec-mb", create, sealWith, openWith};
 
 }  // namespace
 
-const AeadBackend* ipsecMbAead() {
-#if defined(__x86_64__)
-  static const bool usable = Library::get() != nullptr && agreesWithOpenSsl();
-  return usable ? &kBackend : nullptr;
-#else
-  return nullptr;
-#endif
+const char* ipsecMbProblem() {
+  if (Library::get().problem() != nullptr) return Library::get().problem();
+  if (evpAead() == nullptr) return "there is no OpenSSL to compare it with";
+  static const bool isRight = agree(kBackend, *evpAead());
+  return isRight ? nullptr : "it disagrees with OpenSSL";
 }
 
-const AeadBackend* chooseAead(const char* name) {
-  for (const AeadBackend* backend : {ipsecMbAead(), opensslAead()}) {
-    if (backend != nullptr && (*name == 0 || strcmp(name, backend->name) == 0)) return backend;
-  }
-  return nullptr;
-}
+const AeadBackend* ipsecMbAead() { return ipsecMbProblem() == nullptr ? &kBackend : nullptr; }
+
+bool ipsecMbIsFast() { return ipsecMbProblem() == nullptr && Library::get().isFast(); }
 
 }  // namespace pintail
+
+#else
+
+namespace pintail {
+
+const char* ipsecMbProblem() { return "it is for x86-64 only"; }
+const AeadBackend* ipsecMbAead() { return nullptr; }
+bool ipsecMbIsFast() { return false; }
+
+}  // namespace pintail
+
+#endif

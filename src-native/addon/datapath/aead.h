@@ -1,5 +1,5 @@
 // ChaCha20-Poly1305 for transport data, in place, by one of two libraries that must agree: OpenSSL inside node, or
-// Debian's libipsec-mb where it is installed. No cipher of our own.
+// Debian's libipsec-mb where it is installed. No cipher of our own. [docs/decisions/0005-aead-back-ends.md]
 #pragma once
 
 #include <cstddef>
@@ -19,9 +19,9 @@ class Aead {
   virtual ~Aead() = default;
   Aead(const Aead&) = delete;
   Aead& operator=(const Aead&) = delete;
-  // `data` has `size` bytes and room for the tag behind them.
+  // `data` has `size` bytes and room for the tag behind them; both are worthless unless the answer is true.
   virtual bool seal(const uint8_t* nonce, uint8_t* data, size_t size) = 0;
-  // `data` has `size` bytes and the tag behind them; worthless unless the answer is true.
+  // `data` has `size` bytes and the tag behind them, which is gone afterwards; worthless unless the answer is true.
   virtual bool open(const uint8_t* nonce, uint8_t* data, size_t size) = 0;
 };
 
@@ -33,10 +33,22 @@ struct AeadBackend {
   bool (*openWith)(const uint8_t* key, const uint8_t* nonce, const uint8_t* more, size_t moreSize, uint8_t* data, size_t size);
 };
 
-// nullptr where the library is not there, or is not exactly one we know.
-const AeadBackend* opensslAead();
-const AeadBackend* ipsecMbAead();
-// By name ("openssl", "ipsec-mb"); empty = the fastest there is. nullptr: there is none of that name.
+// Each is nullptr where the library is not there, or is not exactly one we know.
+const AeadBackend* evpAead();           // "openssl-evp": OpenSSL through its public interface
+const AeadBackend* opensslPartsAead();  // "openssl": its ChaCha20 and its Poly1305 by themselves, faster
+const AeadBackend* ipsecMbAead();       // "ipsec-mb"
+
+// Why there is no ipsec-mb, for people; nullptr when there is.
+const char* ipsecMbProblem();
+// Whether it has its fast kernels on this processor. Without them OpenSSL is as fast.
+bool ipsecMbIsFast();
+
+// By name; "openssl" is whichever of its two there is, empty = the fastest. nullptr: there is none of that name.
 const AeadBackend* chooseAead(const char* name);
+
+// Whether both make the same of packets around all block boundaries, good and forged.
+bool agree(const AeadBackend& one, const AeadBackend& other);
+// For tags: takes the same time wherever they differ.
+bool sameTag(const uint8_t* one, const uint8_t* other);
 
 }  // namespace pintail

@@ -519,6 +519,9 @@ constexpr Export kExports[] = {
     {"takeWritten", takeWritten},
     {"aeadSeal", aeadSeal},
     {"aeadOpen", aeadOpen},
+    {"aeadProblem", aeadProblem},
+    {"aeadBatch", aeadBatch},
+    {"aeadTime", aeadTime},
 };
 
 }  // namespace

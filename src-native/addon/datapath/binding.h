@@ -7,4 +7,9 @@ namespace pintail {
 
 napi_value dataPathFunctions(napi_env env);
 
+// In aead-binding.cpp.
+napi_value aeadProblem(napi_env env, napi_callback_info info);
+napi_value aeadBatch(napi_env env, napi_callback_info info);
+napi_value aeadTime(napi_env env, napi_callback_info info);
+
 }  // namespace pintail
