@@ -369,9 +369,12 @@ void Bench::sealed() {
 
   fuzz::Exact copy(d);
   const Address from = address();
+  const uint64_t expired = counters.drops(static_cast<size_t>(Drop::kInKeypairExpired));
+  const bool isOld = pair != nullptr && lane.nowMs > pair->createdAtMs && lane.nowMs - pair->createdAtMs >= kRejectAfterMs;
   if (relayed) engine.fromRelay(lane, copy.data(), static_cast<uint32_t>(d.size()));
   else engine.fromNetwork(lane, copy.data(), static_cast<uint32_t>(d.size()), from);
 
+  CHECK(counters.drops(static_cast<size_t>(Drop::kInKeypairExpired)) == expired + (isOld ? 1 : 0));
   CHECK(host.written.size() <= 1);
   for (const fuzz::Bytes& w : host.written) {
     CHECK(!spoiled && pair != nullptr && host.there);

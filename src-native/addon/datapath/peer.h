@@ -36,7 +36,8 @@ struct Keypair {
   std::mutex windowMutex;
   ReplayWindow window;
 
-  bool isTooOld(uint64_t nowMs) const { return nowMs - createdAtMs >= kRejectAfterMs; }
+  // A packet thread may have looked at the clock before these keys were made.
+  bool isTooOld(uint64_t nowMs) const { return nowMs > createdAtMs && nowMs - createdAtMs >= kRejectAfterMs; }
 };
 
 enum Activity : uint8_t { kSentData = 1, kSentAny = 2, kReceivedData = 4, kReceivedAny = 8 };
