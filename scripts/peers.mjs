@@ -3,6 +3,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { hasCommand, root, run } from './process.mjs'
 import { note, step } from './say.mjs'
+import { copyWireGuardScript, scriptName } from './wireguard-script.mjs'
 
 export const stockVersion = 'v1.102.5'
 const programs = [
@@ -33,4 +34,6 @@ if (import.meta.filename === process.argv[1] || process.argv[1]?.endsWith('peers
         }).then(() => name),
       )
   }
+  if (hasCommand('go') && !existsSync(join(peersFolder, scriptName)))
+    await step('copy the test script of wireguard-go', () => copyWireGuardScript(programs[3].module, peersFolder))
 }

@@ -16,6 +16,10 @@ const systemPackages = {
     procps: 'sysctl',
     'util-linux': 'unshare',
     conntrack: 'conntrack',
+    'wireguard-tools': 'wg',
+    // For wireguard-go's own test script.
+    ncat: 'ncat',
+    iptables: 'iptables',
   },
   bench: { iperf3: 'iperf3' },
   display: { xvfb: 'Xvfb', xauth: 'xauth', 'dbus-daemon': 'dbus-daemon', dbus: 'dbus-run-session' },
@@ -60,18 +64,32 @@ async function systemReady(groups) {
   if (process.platform !== 'linux') return []
   const missing = await missingPackages(groups)
   if (missing.length === 0) return []
+  return (await install(missing)) ? missingPackages(groups) : missing
+}
+
+async function install(missing) {
   const command = `apt-get install -y --no-install-recommends ${missing.join(' ')}`
   if (process.getuid() !== 0 || !hasCommand('apt-get')) {
     note(`these system packages are missing: ${missing.join(' ')}`)
     note(`install them with:  sudo ${command}`)
-    return missing
+    return false
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   await step(`install system packages: ${missing.join(' ')}`, async (progress) => {
     await run('apt-get', ['update'], { env, onLine: progress })
     await run('apt-get', ['install', '-y', '--no-install-recommends', ...missing], { env, onLine: progress })
   })
-  return missingPackages(groups)
+  return true
+}
+
+/** Packages that only some tests need: where they cannot be had that is said, and those tests are skipped. */
+export async function optionalPackages(names) {
+  if (process.platform !== 'linux') return
+  try {
+    await install(names)
+  } catch (error) {
+    note(`without ${names.join(' ')}: ${error.message.trim().split('\n').at(-1)}`)
+  }
 }
 
 // `npm install --no-save`, not `npm ci`: a registry mirror may lack another platform's optional package, which `ci` takes for a
