@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { discard } from '../lab/demo-network.ts'
 import { Sheet } from '../lab/measure-line.ts'
+import { benchAead } from './aead.ts'
 import { benchTunnel } from './tunnel.ts'
 
 interface Bench {
@@ -12,6 +13,7 @@ interface Bench {
 }
 
 const benches: Record<string, Bench> = {
+  aead: { about: 'sealing and opening one packet, by each library there is', run: benchAead },
   tunnel: {
     about: 'TCP and round trip through the whole product, direct path, interleaved with stock daemons',
     run: benchTunnel,
