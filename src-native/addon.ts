@@ -25,6 +25,9 @@ export interface AeadHandle {
 /** As in `addon/module.cpp`. */
 const VERSION = 5
 
+/** 0: packets only. 1: a virtio header before each, TCP in super-packets. 2: UDP too. */
+export type TunOffload = 0 | 1 | 2
+
 export interface Addon {
   readonly version: number
   /** A TUN device (`tap`: with Ethernet frames), still down: no packet information header, non-blocking. */
@@ -32,11 +35,12 @@ export interface Addon {
     name: string,
     mtuBytes: number,
     kind: 'tun' | 'tun-plain' | 'tap',
-  ): { readonly fd: number; readonly name: string; readonly offload: boolean }
+  ): { readonly fd: number; readonly name: string; readonly offload: TunOffload }
   bringUp(name: string): void
   /** Writes slots; 0 or the errno of the last packet that failed. */
-  writeTun(fd: number, slots: ArrayBuffer, slotBytes: number, count: number, offload: 0 | 1): number
-  tunIsUp(fd: number): boolean
+  writeTun(fd: number, slots: ArrayBuffer, slotBytes: number, count: number, offload: TunOffload): number
+  /** Undefined: cannot be told at the moment (no descriptor left). */
+  tunIsUp(fd: number): boolean | undefined
   openUdp(family: 4 | 6, port: number, mark: number): { readonly fd: number; readonly port: number }
   /** Sends slots; undefined, or `[slot, errno, …]`. Slot -1: segmentation offload does not work on this socket. */
   sendUdp(fd: number, slots: ArrayBuffer, slotBytes: number, count: number, offload: 0 | 1): number[] | undefined

@@ -111,12 +111,15 @@ export interface PeerCounters {
   readonly txPackets: number
 }
 
+/** Index: what the addon says an interface can do. */
+export const TUN_OFFLOADS = ['none', 'TCP', 'TCP and UDP'] as const
+
 export interface DataPathStats {
   readonly backend: 'native' | 'twin'
   /** Which library seals: `ipsec-mb`, `openssl` or `node:crypto`. */
   readonly aead: string
-  /** Super-packets on the interface; undefined without an interface. */
-  readonly tunOffload: boolean | undefined
+  /** What passes the interface in super-packets; undefined without an interface. */
+  readonly tunOffload: (typeof TUN_OFFLOADS)[number] | undefined
   /** Drop reason → count; reasons are the labels of `Decoded` and of the filter. */
   readonly drops: { readonly [reason: string]: number }
   /** Trouble below us that was survived → count: a truncated offload header, EIO on a joined send, … */

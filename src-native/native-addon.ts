@@ -28,7 +28,7 @@ export interface NativeFunctions {
   /** `manual` 1 or 2: no threads and no sockets, tests feed it by hand; 2 with a host. `aead` '' = the fastest. */
   create(mtuBytes: number, aead: AeadName | '', manual: 0 | 1 | 2): NativeHandle
   /** Starts the threads. The interface's descriptor (-1: none) is the path's from here on. */
-  start(path: NativeHandle, interfaceFd: number, offload: Flag, onWake: () => void): void
+  start(path: NativeHandle, interfaceFd: number, offload: 0 | 1 | 2, onWake: () => void): void
   /** The sockets (-1: none) are the path's from here on; those of before are closed. */
   setSockets(path: NativeHandle, v4: number, v6: number): void
   /** Prefixes as `pack-tables.ts` packs them. */

@@ -3,7 +3,7 @@
  * `addon/datapath/engine.cpp`, in the same order as in the twin.
  */
 import type { IpPort } from '../src-contract/ids.ts'
-import type { Addon } from './addon.ts'
+import type { Addon, TunOffload } from './addon.ts'
 import type {
   DataPath,
   DataPathOptions,
@@ -16,6 +16,7 @@ import type {
   PeerId,
   PeerTable,
 } from './door.ts'
+import { TUN_OFFLOADS } from './door.ts'
 import type { AeadName, NativeFunctions, NativeHandle } from './native-addon.ts'
 import { type HostTrouble, readEvents } from './native-events.ts'
 import { hostPrefix, packFilter, packPrefixes } from './pack-tables.ts'
@@ -54,7 +55,7 @@ class NativePath implements DataPath {
   tunName: string | undefined
   udpPorts: UdpPorts = { v4: 0, v6: undefined }
   #tunState: TunState | undefined
-  #tunOffload = false
+  #tunOffload: TunOffload = 0
   #isFlushPlanned = false
   #activityTimer: NodeJS.Timeout | undefined
   #closed = false
@@ -79,7 +80,7 @@ class NativePath implements DataPath {
         this.#options.onEvents([{ kind: state === 'up' ? 'tunUp' : 'tunDown' }]),
       )
     }
-    this.#native.start(this.#handle, fd, this.#tunOffload ? 1 : 0, () => this.#deliver())
+    this.#native.start(this.#handle, fd, this.#tunOffload, () => this.#deliver())
   }
 
   async #openSockets(port: number): Promise<void> {
@@ -224,7 +225,7 @@ class NativePath implements DataPath {
     return {
       backend: 'native',
       aead,
-      tunOffload: this.tunName === undefined ? undefined : this.#tunOffload,
+      tunOffload: this.tunName === undefined ? undefined : TUN_OFFLOADS[this.#tunOffload],
       drops,
       faults,
       peers,

@@ -26,7 +26,7 @@ class Joint {
   constructor(names: readonly [string, string]) {
     for (const [side, name] of names.entries()) {
       const { fd, name: device, offload } = addon!.openTun(`joint${side}`, 1280, 'tun')
-      expect(offload).toBe(true)
+      expect(offload).toBeGreaterThan(0)
       ip('link', 'set', device, 'netns', name)
       ip('-n', name, 'addr', 'add', `192.0.2.${side + 1}/24`, 'dev', device)
       ip('-n', name, 'addr', 'add', `2001:db8::${side + 1}/64`, 'dev', device, 'nodad')

@@ -56,7 +56,8 @@ export class TunState {
   }
 
   check(): void {
-    if (!this.#gone) this.#set(this.#addon.tunIsUp(this.#fd))
+    const up = this.#gone ? false : this.#addon.tunIsUp(this.#fd)
+    if (up !== undefined) this.#set(up)
   }
 
   /** The device answers nothing any more, for good. */

@@ -1,6 +1,6 @@
 /** The TUN device through the addon: batches in from a reader thread, batches out. Linux. */
 import { constants } from 'node:os'
-import type { Addon, ReaderHandle } from './addon.ts'
+import type { Addon, ReaderHandle, TunOffload } from './addon.ts'
 import { SlotBatch } from './slots.ts'
 import { openTunDevice, TunState } from './tun-device.ts'
 
@@ -19,7 +19,7 @@ export class Tun {
   readonly #addon: Addon
   readonly #fd: number
   /** Super-packets both ways: one system call for a whole run of a TCP flow. */
-  readonly offload: boolean
+  readonly offload: TunOffload
   readonly #handlers: TunHandlers
   readonly #out: SlotBatch
   readonly #in: readonly SlotBatch[]
@@ -37,7 +37,7 @@ export class Tun {
     this.#out = new SlotBatch(slotBytes, BATCH_SLOTS)
     const { handle, buffers } = addon.startReader(
       fd,
-      offload ? 'tun-offload' : 'tun',
+      offload > 0 ? 'tun-offload' : 'tun',
       slotBytes,
       BATCH_SLOTS,
       (batch, count) => this.#receive(batch, count),
@@ -69,7 +69,7 @@ export class Tun {
   flush(): void {
     const batch = this.#out
     if (batch.count === 0 || this.#closed) return
-    const error = this.#addon.writeTun(this.#fd, batch.buffer, batch.slotBytes, batch.count, this.offload ? 1 : 0)
+    const error = this.#addon.writeTun(this.#fd, batch.buffer, batch.slotBytes, batch.count, this.offload)
     batch.count = 0
     if (error === constants.errno.EIO || error === constants.errno.EBADF) this.#state.check()
   }

@@ -18,6 +18,7 @@ import type {
   PeerId,
   PeerTable,
 } from './door.ts'
+import { TUN_OFFLOADS } from './door.ts'
 import { EventQueue } from './event-queue.ts'
 import { getU32, paddedLength, TransportKeys } from './keypairs.ts'
 import { PacketFields, TCP, TSMP } from './packet-fields.ts'
@@ -449,7 +450,14 @@ class Twin implements DataPath {
     for (const { id, rxBytes, txBytes, rxPackets, txPackets } of this.#peers.values()) {
       peers.set(id, { rxBytes, txBytes, rxPackets, txPackets })
     }
-    return { backend: 'twin', aead: this.#parts.aead.name, tunOffload: this.#tun?.offload, drops, faults: {}, peers }
+    return {
+      backend: 'twin',
+      aead: this.#parts.aead.name,
+      tunOffload: this.#tun && TUN_OFFLOADS[this.#tun.offload],
+      drops,
+      faults: {},
+      peers,
+    }
   }
 
   async close(): Promise<void> {

@@ -21,11 +21,15 @@ constexpr uint8_t kNeedsChecksum = 1;
 constexpr uint8_t kGsoNone = 0;
 constexpr uint8_t kGsoTcpV4 = 1;
 constexpr uint8_t kGsoTcpV6 = 4;
+constexpr uint8_t kGsoUdp = 5;  // VIRTIO_NET_HDR_GSO_UDP_L4, Linux ≥ 6.2
 constexpr uint8_t kGsoEcnBit = 0x80;
 constexpr uint32_t kMaxSuperPacket = 65535;
 
 constexpr uint8_t kTcp = 6;
+constexpr uint8_t kUdp = 17;
 constexpr uint32_t kTcpChecksumOffset = 16;
+constexpr uint32_t kUdpChecksumOffset = 6;
+constexpr uint32_t kUdpHeader = 8;
 constexpr uint8_t kFin = 0x01;
 constexpr uint8_t kPsh = 0x08;
 constexpr uint8_t kAck = 0x10;

@@ -1,4 +1,4 @@
-// One read of a TUN with offloads: a packet, or a TCP super-packet to be cut into packets of its segment size.
+// One read of a TUN with offloads: a packet, or a TCP or UDP super-packet to be cut into packets of its segment size.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,10 @@ class Segments {
 
  private:
   bool openPlain(const OffloadHeader& header);
-  bool openTcp(const OffloadHeader& header, bool v6, uint32_t room);
+  bool openSuper(const OffloadHeader& header, uint8_t protocol, uint32_t room);
+  void finishTcp(uint8_t* slot, uint32_t total, uint32_t index);
+  void finishUdp(uint8_t* slot, uint32_t total);
+  void finishChecksum(uint8_t* slot, uint32_t total, uint32_t offset);
 
   uint8_t* packet_ = nullptr;
   uint32_t length_ = 0;
@@ -29,7 +32,7 @@ class Segments {
   uint32_t segmentSize_ = 0;
   uint32_t count_ = 0;
   uint32_t next_ = 0;
-  bool isTcp_ = false;
+  uint8_t protocol_ = 0;  // of a super-packet; 0 = a plain packet
   bool v6_ = false;
 };
 

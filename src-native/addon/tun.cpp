@@ -15,7 +15,15 @@
 
 namespace pintail {
 
-// openTun(name, mtu, kind) → { fd, name, offload }. With offload each packet carries a virtio header (offload.h). Kind is "tun" (IP packets) or "tap" (Ethernet frames, for the laboratory). The interface is down until bringUp(name), so that it can be configured before.
+namespace {
+// TUN_F_USO4 and TUN_F_USO6 of newer headers.
+constexpr unsigned long kUso4 = 0x20;
+constexpr unsigned long kUso6 = 0x40;
+}  // namespace
+
+// openTun(name, mtu, kind) → { fd, name, offload }. Kind is "tun" (IP packets), "tun-plain" (without offloads) or "tap" (Ethernet
+// frames, for the laboratory). Offload 1: each packet carries a virtio header (offload.h), TCP comes and goes in super-packets;
+// 2: UDP too. The interface is down until bringUp(name), so that it can be configured before.
 napi_value openTun(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   std::string name;
@@ -33,8 +41,11 @@ napi_value openTun(napi_env env, napi_callback_info info) {
   const int flags = kind == "tap" ? IFF_TAP | IFF_NO_PI : IFF_TUN | IFF_NO_PI | (wantsOffload ? IFF_VNET_HDR : 0);
   request.ifr_flags = static_cast<short>(flags);
   if (ioctl(fd.get(), TUNSETIFF, &request) != 0) return throwErrno(env, "TUNSETIFF", errno);
-  if (wantsOffload && ioctl(fd.get(), TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) != 0) {
-    return throwErrno(env, "TUNSETOFFLOAD", errno);
+  int offload = 0;
+  if (wantsOffload) {
+    const unsigned long tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+    offload = ioctl(fd.get(), TUNSETOFFLOAD, tcp | kUso4 | kUso6) == 0 ? 2 : 1;
+    if (offload == 1 && ioctl(fd.get(), TUNSETOFFLOAD, tcp) != 0) return throwErrno(env, "TUNSETOFFLOAD", errno);
   }
 
   ifreq settings{};
@@ -47,9 +58,7 @@ napi_value openTun(napi_env env, napi_callback_info info) {
   napi_value result = nullptr;
   napi_create_object(env, &result);
   setMember(env, result, "name", text(env, request.ifr_name));
-  napi_value offload = nullptr;
-  napi_get_boolean(env, wantsOffload, &offload);
-  setMember(env, result, "offload", offload);
+  setMember(env, result, "offload", number(env, offload));
   setMember(env, result, "fd", number(env, fd.release()));
   return result;
 }
@@ -70,7 +79,7 @@ napi_value bringUp(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// writeTun(fd, slots, slotBytes, count, offload 0|1) → 0, or the last error; packets after a failed one are still tried.
+// writeTun(fd, slots, slotBytes, count, offload 0|1|2) → 0, or the last error; packets after a failed one are still tried.
 // With offload the slots are scratch: joined packets are changed in place.
 napi_value writeTun(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
@@ -88,7 +97,7 @@ napi_value writeTun(napi_env env, napi_callback_info info) {
     return throwErrno(env, "writeTun", EINVAL);
   }
   if (offload != 0) {
-    Coalescer coalescer(static_cast<int>(fd));
+    Coalescer coalescer(static_cast<int>(fd), offload > 1);
     for (int64_t i = 0; i < count; i++) {
       uint8_t* slot = data + i * slotBytes;
       uint32_t length = 0;
@@ -113,15 +122,15 @@ napi_value writeTun(napi_env env, napi_callback_info info) {
   return number(env, lastError);
 }
 
-// tunIsUp(fd): asks for the flags under the name the interface has now. False also when it is gone.
+// tunIsUp(fd): asks for the flags under the name the interface has now. False also when it is gone; undefined = cannot tell.
 napi_value tunIsUp(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   int64_t fd = -1;
   if (!arguments.readInt(0, fd)) return nullptr;
   ifreq request{};
   Descriptor control(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  const bool known = control.get() >= 0 && ioctl(static_cast<int>(fd), TUNGETIFF, &request) == 0 &&
-                     ioctl(control.get(), SIOCGIFFLAGS, &request) == 0;
+  if (control.get() < 0) return nullptr;  // no descriptor left: nothing can be said
+  const bool known = ioctl(static_cast<int>(fd), TUNGETIFF, &request) == 0 && ioctl(control.get(), SIOCGIFFLAGS, &request) == 0;
   napi_value result = nullptr;
   napi_get_boolean(env, known && (request.ifr_flags & IFF_UP) != 0, &result);
   return result;

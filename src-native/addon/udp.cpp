@@ -165,6 +165,8 @@ napi_value openUdp(napi_env env, napi_callback_info info) {
   growBuffers(fd.get());
   // Datagrams of one sender arrive joined; a kernel without it delivers them one by one.
   setsockopt(fd.get(), SOL_UDP, UDP_GRO, &on, sizeof on);
+  // And with what arrives it is told how much was dropped before.
+  setsockopt(fd.get(), SOL_SOCKET, SO_RXQ_OVFL, &on, sizeof on);
 
   sockaddr_in6 address6{};
   sockaddr_in address4{};

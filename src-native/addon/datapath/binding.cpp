@@ -112,19 +112,20 @@ napi_value create(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// start(handle, interface fd or -1, offload 0|1, onWake): the descriptor is ours from here on.
+// start(handle, interface fd or -1, offload 0 none|1 TCP|2 TCP and UDP, onWake): the descriptor is ours from here on.
 napi_value start(napi_env env, napi_callback_info info) {
   Call call(env, info);
   int64_t fd = -1;
   int64_t offload = 0;
   if (call.path == nullptr || !call.readInt(1, fd) || !call.readInt(2, offload)) return nullptr;
+  if (offload < 0 || offload > 2) return throwErrno(env, "offload", EINVAL);
   if (napi_create_threadsafe_function(env, call.at(3), nullptr, text(env, "pintail data path"), 0, 1, nullptr, nullptr, nullptr,
                                       callWake, &call.handle->wake) != napi_ok) {
     return throwErrno(env, "wake callback", EINVAL);
   }
   napi_threadsafe_function wake = call.handle->wake;
   call.path->up().onWake([wake] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); });
-  if (fd >= 0) call.path->setInterface(static_cast<int>(fd), offload != 0);
+  if (fd >= 0) call.path->setInterface(static_cast<int>(fd), static_cast<Offload>(offload));
   call.path->start();
   return nullptr;
 }

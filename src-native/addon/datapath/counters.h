@@ -26,6 +26,7 @@ enum class Drop : uint8_t {
   kInInterfaceDown,
   kInTooLong,
   kInTooLongDatagram,
+  kInSocketOverflow,
   kOutTooShort,
   kOutUnknownProtocol,
   kOutMulticast,
@@ -60,6 +61,7 @@ constexpr const char* kDropNames[] = {
     "in-interface-down",
     "in-too-long",
     "in-too-long-datagram",
+    "in-socket-overflow",
     "out-too_short",
     "out-unknown_protocol",
     "out-multicast",
@@ -74,18 +76,20 @@ constexpr const char* kDropNames[] = {
 };
 static_assert(sizeof kDropNames / sizeof *kDropNames == static_cast<size_t>(Drop::kCount));
 
-// Trouble that is survived. The first four are of the kernel's making, the last of ours.
+// Trouble that is survived.
 enum class Fault : uint8_t {
   kOffloadHeader,   // a packet of the interface whose virtio header does not fit it
   kSendOffloadOff,  // EIO on a joined send: the driver cannot, so never again on that socket
   kSendSplit,       // a joined send was refused for its size and went out in single datagrams
-  kHostWrite,       // the interface refused a packet
+  kHostWrite,       // the interface refused packets
+  kHostJoinsOff,    // it refused a joined packet: from now on one by one
+  kHostRead,        // reading the interface failed
   kReceive,         // a socket answered with an error
   kSeal,            // the cipher refused
   kCount,
 };
 
-constexpr const char* kFaultNames[] = {"offload-header", "send-offload-off", "send-split", "host-write", "receive", "seal"};
+constexpr const char* kFaultNames[] = {"offload-header", "send-offload-off", "send-split", "host-write", "host-joins-off", "host-read", "receive", "seal"};
 static_assert(sizeof kFaultNames / sizeof *kFaultNames == static_cast<size_t>(Fault::kCount));
 
 class Counters {

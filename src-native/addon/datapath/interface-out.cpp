@@ -21,8 +21,12 @@ void InterfaceOut::add(uint8_t* packet, uint32_t length) {
 void InterfaceOut::flush() {
   if (!offload_) return;
   coalescer_.flush();
-  const uint32_t failures = coalescer_.takeFailures();
-  if (failures > 0) failed(coalescer_.error(), failures);
+  const uint32_t lost = coalescer_.takeLost();
+  if (lost == 0) return;
+  failed(coalescer_.error(), lost);
+  if (coalescer_.joins() || saidNoJoins_) return;
+  saidNoJoins_ = true;
+  counters_.fault(Fault::kHostJoinsOff);
 }
 
 // EIO: somebody took the interface down; JavaScript looks what became of it.

@@ -9,8 +9,8 @@ namespace pintail {
 
 class InterfaceOut final : public HostOut {
  public:
-  InterfaceOut(int fd, bool offload, Up& up, Counters& counters)
-      : fd_(fd), offload_(offload), up_(up), counters_(counters), coalescer_(fd) {}
+  InterfaceOut(int fd, bool offload, bool joinsUdp, Up& up, Counters& counters)
+      : fd_(fd), offload_(offload), up_(up), counters_(counters), coalescer_(fd, joinsUdp) {}
   bool exists() const override { return fd_ >= 0; }
   void add(uint8_t* packet, uint32_t length) override;
   void flush() override;
@@ -23,6 +23,7 @@ class InterfaceOut final : public HostOut {
   Up& up_;
   Counters& counters_;
   Coalescer coalescer_;
+  bool saidNoJoins_ = false;
 };
 
 }  // namespace pintail

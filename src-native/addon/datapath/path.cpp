@@ -25,6 +25,12 @@ class NoHost final : public HostOut {
   void flush() override {}
 };
 
+// A descriptor that fails at once each time must not take a whole core.
+void pauseAfterFault() {
+  const timespec pause{0, 1'000'000};
+  nanosleep(&pause, nullptr);
+}
+
 void closeFd(int& fd) {
   if (fd >= 0) ::close(fd);
   fd = -1;
@@ -79,11 +85,12 @@ void Path::flush() {
   lane_->host.flush();
 }
 
-void Path::setInterface(int fd, bool offload) {
+void Path::setInterface(int fd, Offload offload) {
   interface_ = fd;
   offload_ = offload;
-  hostOut_ = std::make_unique<InterfaceOut>(fd, offload, up_, counters_);
-  hostOutOfReceiver_ = std::make_unique<InterfaceOut>(fd, offload, up_, counters_);
+  for (std::unique_ptr<HostOut>* out : {&hostOut_, &hostOutOfReceiver_}) {
+    *out = std::make_unique<InterfaceOut>(fd, offload != Offload::kNone, offload == Offload::kTcpAndUdp, up_, counters_);
+  }
 }
 
 void Path::setSockets(int v4, int v6) {
@@ -136,64 +143,81 @@ void Path::sendLoop() {
   Lane lane(wire_, nothing);
   Segments segments;
   auto buffer = std::make_unique<uint8_t[]>(kHostBuffer);
-  while (!stopping_.load(std::memory_order_relaxed)) {
-    if (readHost(lane, segments, buffer.get())) {
+  HostRead last = HostRead::kNothing;
+  while (!stopping_.load(std::memory_order_relaxed) && last != HostRead::kGone) {
+    last = readHost(lane, segments, buffer.get());
+    if (last == HostRead::kPacket) {
       if (lane.out.waitingBytes() >= kFlushBytes) lane.out.flush();
       continue;
     }
     lane.out.flush();
-    pollfd entries[2] = {{interface_, POLLIN, 0}, {stop_, POLLIN, 0}};
-    if (poll(entries, 2, -1) < 0 && errno != EINTR) break;
-    if ((entries[0].revents & (POLLERR | POLLNVAL)) != 0 && (entries[0].revents & POLLIN) == 0) {
-      // The interface is gone for good; JavaScript is told by its own look at it.
-      up_.push({.kind = UpKind::kHostTrouble});
+    if (last == HostRead::kGone) {
+      up_.push({.kind = UpKind::kHostTrouble});  // JavaScript looks what became of the interface
       break;
     }
+    pollfd entries[2] = {{interface_, POLLIN, 0}, {stop_, POLLIN, 0}};
+    if (poll(entries, 2, -1) < 0 && errno != EINTR) break;
   }
   lane.out.flush();
 }
 
-// One packet or super-packet of the host; false = there is none at the moment.
-bool Path::readHost(Lane& lane, Segments& segments, uint8_t* buffer) {
+// One packet or super-packet of the host.
+Path::HostRead Path::readHost(Lane& lane, Segments& segments, uint8_t* buffer) {
   constexpr uint32_t kHeader = sizeof(OffloadHeader);
+  const bool hasHeader = offload_ != Offload::kNone;
   uint8_t* const packet = buffer + kHeader;
-  const ssize_t got = offload_ ? read(interface_, buffer, kHostBuffer) : read(interface_, packet, kHostBuffer - kHeader);
-  if (got < 0) return errno == EINTR;
+  const ssize_t got = hasHeader ? read(interface_, buffer, kHostBuffer) : read(interface_, packet, kHostBuffer - kHeader);
+  if (got < 0) {
+    if (errno == EINTR) return HostRead::kPacket;
+    if (errno == EAGAIN) return HostRead::kNothing;
+    counters_.fault(Fault::kHostRead);
+    if (errno == EBADF || errno == EBADFD || errno == EFAULT || errno == EIO) return HostRead::kGone;
+    pauseAfterFault();
+    return HostRead::kNothing;
+  }
   OffloadHeader header;
-  if (offload_) memcpy(&header, buffer, kHeader);
-  const uint32_t before = offload_ ? kHeader : 0;
+  if (hasHeader) memcpy(&header, buffer, kHeader);
+  const uint32_t before = hasHeader ? kHeader : 0;
   const uint32_t length = got < static_cast<ssize_t>(before) ? 0 : static_cast<uint32_t>(got) - before;
   if (!segments.open(header, packet, length, kMaxSuperPacket)) {
     counters_.fault(Fault::kOffloadHeader);
-    return true;
+    return HostRead::kPacket;
   }
   lane.nowMs = nowMs();
   tables_.lock.lock_shared();
   engine_.fromHost(lane, segments, packet, length);
   tables_.lock.unlock_shared();
-  return true;
+  return HostRead::kPacket;
 }
 
 void Path::receiveLoop() {
   pthread_setname_np(pthread_self(), "pintail-recv");
   Lane lane(wire_, *hostOutOfReceiver_);
-  Receiver receiver;
+  Receiver receivers[2];
   pollfd entries[3] = {{v4_, POLLIN, 0}, {v6_, POLLIN, 0}, {stop_, POLLIN, 0}};
   while (!stopping_.load(std::memory_order_relaxed)) {
     if (poll(entries, 3, -1) < 0 && errno != EINTR) break;
     for (int i = 0; i < 2; i++) {
-      if (entries[i].revents == 0) continue;
-      const int bunches = receiver.receive(entries[i].fd);
-      if (bunches < 0) {
-        counters_.fault(Fault::kReceive);
-        if (bunches == -EBADF || bunches == -ENOTSOCK) entries[i].fd = -1;
-      }
-      if (bunches <= 0) continue;
-      handle(lane, receiver, static_cast<uint32_t>(bunches));
-      lane.host.flush();
-      lane.out.flush();
+      if (entries[i].revents != 0) receiveFrom(lane, receivers[i], entries[i].fd);
     }
   }
+}
+
+void Path::receiveFrom(Lane& lane, Receiver& receiver, int& fd) {
+  const int bunches = receiver.receive(fd);
+  if (bunches < 0) {
+    counters_.fault(Fault::kReceive);
+    if (bunches == -EBADF || bunches == -ENOTSOCK) {
+      fd = -1;
+    } else {
+      pauseAfterFault();
+    }
+  }
+  if (bunches <= 0) return;
+  if (const uint32_t lost = receiver.takeOverflow(); lost > 0) counters_.drop(Drop::kInSocketOverflow, lost);
+  handle(lane, receiver, static_cast<uint32_t>(bunches));
+  lane.host.flush();
+  lane.out.flush();
 }
 
 void Path::handle(Lane& lane, Receiver& receiver, uint32_t bunches) {

@@ -14,14 +14,16 @@
 
 namespace pintail {
 
+// What the interface can do for us: nothing, TCP super-packets, UDP ones too (Linux ≥ 6.2).
+enum class Offload : uint8_t { kNone, kTcpOnly, kTcpAndUdp };
+
 class Path {
  public:
   Path(const AeadBackend& aead, uint32_t mtuBytes);
   ~Path();
 
-  // `manual`: no threads, no sockets; what goes out is kept for the test to take (wire.h).
   // Before start(). Both take over the descriptor.
-  void setInterface(int fd, bool offload);
+  void setInterface(int fd, Offload offload);
   void setSockets(int v4, int v6);
   void start();
   // Ends the threads; tables and interface stay. start() goes on.
@@ -50,7 +52,9 @@ class Path {
  private:
   void sendLoop();
   void receiveLoop();
-  bool readHost(Lane& lane, Segments& segments, uint8_t* buffer);
+  enum class HostRead : uint8_t { kPacket, kNothing, kGone };
+  HostRead readHost(Lane& lane, Segments& segments, uint8_t* buffer);
+  void receiveFrom(Lane& lane, Receiver& receiver, int& fd);
   void handle(Lane& lane, Receiver& receiver, uint32_t bunches);
   void tell(int eventFd);
 
@@ -66,7 +70,7 @@ class Path {
   std::unique_ptr<HostOut> hostOutOfReceiver_;
   std::unique_ptr<Lane> lane_;
   int interface_ = -1;
-  bool offload_ = false;
+  Offload offload_ = Offload::kNone;
   int v4_ = -1;
   int v6_ = -1;
   int stop_ = -1;

@@ -67,7 +67,7 @@ struct Peer {
 
   // Since the last report.
   std::atomic<uint8_t> activity{0};
-  enum class From : uint8_t { kNowhere, kUdp, kRelay };
+  enum class From : uint8_t { kNowhere, kDirect, kRelay };
   std::mutex fromMutex;
   From from = From::kNowhere;
   Address fromAddress;
@@ -80,7 +80,7 @@ struct Peer {
   }
   void heardFrom(const Address* address) {
     std::lock_guard<std::mutex> lock(fromMutex);
-    from = address == nullptr ? From::kRelay : From::kUdp;
+    from = address == nullptr ? From::kRelay : From::kDirect;
     if (address != nullptr) fromAddress = *address;
   }
 };

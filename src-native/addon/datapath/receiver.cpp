@@ -12,7 +12,7 @@ Receiver::Receiver() : area_(new uint8_t[static_cast<size_t>(kMessages) * kMessa
 int Receiver::receive(int fd) {
   mmsghdr messages[kMessages];
   iovec vectors[kMessages];
-  alignas(cmsghdr) uint8_t controls[kMessages][CMSG_SPACE(sizeof(int))];
+  alignas(cmsghdr) uint8_t controls[kMessages][CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint32_t))];
   memset(messages, 0, sizeof messages);
   for (uint32_t i = 0; i < kMessages; i++) {
     bunches_[i].bytes = area_.get() + static_cast<size_t>(i) * kMessageBytes;
@@ -34,10 +34,16 @@ int Receiver::receive(int fd) {
     bunch.segment = bunch.size;
     bunch.truncated = (header.msg_flags & MSG_TRUNC) != 0;
     for (cmsghdr* entry = CMSG_FIRSTHDR(&header); entry != nullptr; entry = CMSG_NXTHDR(&header, entry)) {
-      if (entry->cmsg_level != SOL_UDP || entry->cmsg_type != UDP_GRO) continue;
-      int segment = 0;
-      memcpy(&segment, CMSG_DATA(entry), sizeof segment);
-      if (segment > 0) bunch.segment = static_cast<uint32_t>(segment);
+      int value = 0;
+      memcpy(&value, CMSG_DATA(entry), sizeof value);
+      if (entry->cmsg_level == SOL_UDP && entry->cmsg_type == UDP_GRO && value > 0) {
+        bunch.segment = static_cast<uint32_t>(value);
+      } else if (entry->cmsg_level == SOL_SOCKET && entry->cmsg_type == SO_RXQ_OVFL) {
+        // A running total since the socket was opened.
+        const uint32_t total = static_cast<uint32_t>(value);
+        overflow_ += total - overflowBefore_;
+        overflowBefore_ = total;
+      }
     }
   }
   return received;

@@ -1,4 +1,4 @@
-// Reads one of the UDP sockets: a few messages at once, each a datagram or a bunch of equal ones (UDP_GRO).
+// Reads one UDP socket: a few messages at once, each a datagram or a bunch of equal ones (UDP_GRO).
 #pragma once
 
 #include <sys/socket.h>
@@ -22,6 +22,12 @@ class Receiver {
     uint32_t segment;  // size of each datagram; the last may be shorter
     bool truncated;
   };
+  // Datagrams that the kernel dropped because nobody fetched them, since the last call.
+  uint32_t takeOverflow() {
+    const uint32_t count = overflow_;
+    overflow_ = 0;
+    return count;
+  }
 
   Receiver();
   // How many bunches there are, or below zero a negative errno.
@@ -31,6 +37,8 @@ class Receiver {
  private:
   std::unique_ptr<uint8_t[]> area_;
   Bunch bunches_[kMessages];
+  uint32_t overflow_ = 0;
+  uint32_t overflowBefore_ = 0;
 };
 
 }  // namespace pintail
