@@ -1,8 +1,8 @@
 // Packets from peers on their way into a TUN with offloads. Whatever is joined must, cut again, be what came in: each flow
 // in its order, byte for byte, except for what a joined packet cannot carry (IPv4 identification of the later ones).
 //
-// Input: steps. u8 kind: a raw packet (u16 length, bytes) or a TCP packet of one of four flows (u8 flow · u8 flags and
-// faults · u16 payload); the sequence numbers follow each other unless a fault says otherwise. Linked with --wrap=writev.
+// Input: steps. u8 kind: a raw packet (u16 length, bytes), or a UDP or TCP packet of one of four flows (u8 flow · u8 flags and
+// faults · u16 payload); sequence numbers follow each other unless a fault says otherwise. Linked with --wrap=writev.
 #include "../addon/coalesce.h"
 
 #include <sys/uio.h>
@@ -47,17 +47,28 @@ extern "C" ssize_t __wrap_writev(int, const iovec* parts, int count) {
 
 namespace {
 
-bool isTcp(const fuzz::Bytes& p) {
-  if (p.size() < 40) return false;
-  if (p[0] == 0x45) return p[9] == kTcp && (number16(&p[6]) & 0x3fff) == 0 && number16(&p[2]) == p.size();
-  return p[0] >> 4 == 6 && p.size() >= 60 && p[6] == kTcp && number16(&p[4]) + 40 == p.size();
+// kTcp or kUdp of a plain packet; 0 for everything else.
+uint8_t transportOf(const fuzz::Bytes& p) {
+  if (p.size() < 28) return 0;
+  const bool v6 = p[0] >> 4 == 6;
+  if (v6 ? p.size() < 48 || number16(&p[4]) + 40 != p.size()
+         : p[0] != 0x45 || (number16(&p[6]) & 0x3fff) != 0 || number16(&p[2]) != p.size()) {
+    return 0;
+  }
+  const uint8_t protocol = p[v6 ? 6 : 9];
+  if (protocol == kTcp) return p.size() >= (v6 ? 60u : 40u) ? kTcp : 0;
+  return protocol == kUdp ? kUdp : 0;
 }
 
-// Packets of one key must keep their order. All that is not plain TCP has one key of its own.
+uint32_t checksumOffset(uint8_t protocol) { return protocol == kTcp ? kTcpChecksumOffset : kUdpChecksumOffset; }
+
+// Packets of one key must keep their order. All that is neither plain TCP nor plain UDP has one key of its own.
 fuzz::Bytes flowOf(const fuzz::Bytes& p) {
-  if (!isTcp(p)) return {};
+  const uint8_t protocol = transportOf(p);
+  if (protocol == 0) return {};
   const bool v6 = p[0] >> 4 == 6;
   fuzz::Bytes key(p.begin() + (v6 ? 8 : 12), p.begin() + (v6 ? 44 : 24));
+  key.push_back(protocol);
   return key;
 }
 
@@ -73,19 +84,20 @@ void cut(const fuzz::Bytes& bytes, std::vector<fuzz::Bytes>& out) {
     out.emplace_back(packet.data(), packet.data() + length);
     return;
   }
-  const bool v6 = header.gsoType == kGsoTcpV6;
-  CHECK(v6 || header.gsoType == kGsoTcpV4);
-  CHECK(header.flags == kNeedsChecksum && header.checksumOffset == kTcpChecksumOffset);
+  const bool v6 = packet.data()[0] >> 4 == 6;
+  const uint8_t protocol = header.gsoType == kGsoUdp ? kUdp : kTcp;
+  CHECK(header.gsoType == kGsoUdp || header.gsoType == (v6 ? kGsoTcpV6 : kGsoTcpV4));
+  CHECK(header.flags == kNeedsChecksum && header.checksumOffset == checksumOffset(protocol));
   CHECK(length <= kMaxSuperPacket && (v6 ? length - 40 == number16(packet.data() + 4) : length == number16(packet.data() + 2)));
   CHECK(header.headerLength < length && header.segmentSize > 0 && length - header.headerLength > header.segmentSize);
   if (!v6) CHECK(fuzz::ipv4HeaderHolds(packet.data(), 20));
   // The sum of the pseudo header must be in its place: the kernel goes on from there.
   uint16_t partial = 0;
-  memcpy(&partial, packet.data() + header.checksumStart + kTcpChecksumOffset, 2);
-  CHECK(partial == fold(pseudoHeader(packet.data(), v6, kTcp, length - header.checksumStart)));
+  memcpy(&partial, packet.data() + header.checksumStart + header.checksumOffset, 2);
+  CHECK(partial == fold(pseudoHeader(packet.data(), v6, protocol, length - header.checksumStart)));
   Segments segments;
   CHECK(segments.open(header, packet.data(), length, kMaxSuperPacket));
-  CHECK(segments.count() > 1);
+  CHECK(segments.count() > 1 && segments.count() <= 64);
   while (!segments.isEmpty()) {
     fuzz::Exact piece(segments.nextLength());
     segments.take(piece.data());
@@ -96,19 +108,20 @@ void cut(const fuzz::Bytes& bytes, std::vector<fuzz::Bytes>& out) {
 // Equal but for what joining changes; `checked`: the packet went through the cutter, so its sums were made anew.
 bool equivalent(const fuzz::Bytes& in, const fuzz::Bytes& out) {
   if (in == out) return true;
-  if (in.size() != out.size() || !isTcp(in) || !isTcp(out)) return false;
+  const uint8_t protocol = transportOf(in);
+  if (in.size() != out.size() || protocol == 0 || transportOf(out) != protocol) return false;
   const bool v6 = in[0] >> 4 == 6;
   const uint32_t ipLength = v6 ? 40 : 20;
   const uint32_t length = static_cast<uint32_t>(in.size());
   for (const fuzz::Bytes* p : {&in, &out}) {
     if (!v6 && !fuzz::ipv4HeaderHolds(p->data(), 20)) return false;
-    if (!fuzz::transportHolds(p->data(), v6, kTcp, ipLength, length)) return false;
+    if (!fuzz::transportHolds(p->data(), v6, protocol, ipLength, length)) return false;
   }
   fuzz::Bytes a = in;
   fuzz::Bytes b = out;
   for (fuzz::Bytes* p : {&a, &b}) {
     if (!v6) storeNumber16(&(*p)[4], 0), storeNumber16(&(*p)[10], 0);
-    storeNumber16(&(*p)[ipLength + kTcpChecksumOffset], 0);
+    storeNumber16(&(*p)[ipLength + checksumOffset(protocol)], 0);
   }
   return a == b;
 }
@@ -141,6 +154,31 @@ fuzz::Bytes tcpPacket(fuzz::Input& in, uint32_t (&next)[4]) {
   return packet;
 }
 
+fuzz::Bytes udpPacket(fuzz::Input& in) {
+  const uint8_t flow = in.u8() & 3;
+  const uint8_t faults = in.u8();
+  const uint16_t wanted = in.u16();
+  const bool v6 = (flow & 1) != 0;
+  const uint32_t payload = (wanted & 0x8000) != 0 ? 1200 : wanted % 1400;
+  fuzz::Bytes udp(kUdpHeader + payload);
+  storeNumber16(&udp[0], 50000u + flow);
+  storeNumber16(&udp[2], 53);
+  storeNumber16(&udp[4], static_cast<uint32_t>(udp.size()) + ((faults & 1) != 0 ? in.u8() : 0));
+  for (uint32_t i = 0; i < payload; i++) udp[kUdpHeader + i] = static_cast<uint8_t>(i * 5 + wanted);
+  fuzz::Bytes packet = fuzz::ipPacket(v6, kUdp, 1, static_cast<uint8_t>(2 + (flow >> 1)), udp);
+  const uint32_t ipLength = v6 ? 40 : 20;
+  const uint32_t length = static_cast<uint32_t>(udp.size());
+  if ((faults & 2) == 0) {
+    const uint16_t sum = static_cast<uint16_t>(~fold(addBytes(pseudoHeader(packet.data(), v6, kUdp, length), &packet[ipLength], length)));
+    store16(&packet[ipLength + kUdpChecksumOffset], sum == 0 ? 0xffff : sum);
+  }
+  if ((faults & 4) != 0) {
+    const uint32_t at = in.u8() % (ipLength + kUdpHeader);
+    packet[at] = static_cast<uint8_t>(packet[at] ^ in.u8());
+  }
+  return packet;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -151,8 +189,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   uint32_t next[4] = {1000, 0xfffff000, 5, 0};
   std::vector<fuzz::Bytes> given;
   std::vector<std::unique_ptr<fuzz::Exact>> alive;  // until the flush
-  Coalescer coalescer(-1);
-  uint32_t failures = 0;
+  Coalescer coalescer(-1, true);
+  uint32_t lost = 0;
   for (uint32_t steps = 0; !in.isEmpty() && steps < 400; steps++) {
     const uint8_t kind = in.u8();
     if (kind == 255) {
@@ -163,17 +201,17 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     } else if (kind == 253) {
       interrupting = in.u8() & 3;
     } else {
-      fuzz::Bytes packet = kind < 64 ? in.bytes(in.u16() % 2048) : tcpPacket(in, next);
+      fuzz::Bytes packet = kind < 48 ? in.bytes(in.u16() % 2048) : kind < 112 ? udpPacket(in) : tcpPacket(in, next);
       if (packet.empty()) continue;
       given.push_back(packet);
       alive.push_back(std::make_unique<fuzz::Exact>(packet));
       coalescer.add(alive.back()->data(), static_cast<uint32_t>(packet.size()));
     }
-    failures += coalescer.takeFailures();
+    lost += coalescer.takeLost();
   }
   coalescer.flush();
-  failures += coalescer.takeFailures();
-  CHECK(failures == refused);
+  lost += coalescer.takeLost();
+  CHECK(lost >= refused && (lost > 0) == (refused > 0));
   CHECK((coalescer.error() != 0) == (refused > 0));
   if (refused > 0) return 0;  // what was lost is lost; the rest is checked without failures
 

@@ -45,7 +45,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   CHECK(count > 0);
   if (kind == kGsoNone) CHECK(count == 1);
 
-  const bool v6 = kind == kGsoTcpV6;
+  const bool isTcp = kind != kGsoUdp;
+  const bool v6 = original[0] >> 4 == 6;
+  if (isTcp && kind != kGsoNone) CHECK(v6 == (kind == kGsoTcpV6));
   const uint32_t ipLength = header.checksumStart;
   uint32_t headerLength = 0;
   fuzz::Bytes payload;
@@ -60,9 +62,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       continue;
     }
     const uint8_t* p = piece.data();
-    const uint8_t* tcp = p + ipLength;
+    const uint8_t* transport = p + ipLength;
     CHECK(ipLength >= (v6 ? 40u : 20u));
-    headerLength = ipLength + static_cast<uint32_t>(tcp[12] >> 4) * 4;
+    headerLength = ipLength + (isTcp ? static_cast<uint32_t>(transport[12] >> 4) * 4 : kUdpHeader);
     CHECK(next > headerLength);
     if (v6) {
       CHECK(number16(p + 4) == next - 40);
@@ -71,12 +73,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       CHECK(fuzz::ipv4HeaderHolds(p, ipLength));
       CHECK(static_cast<uint16_t>(number16(p + 4)) == static_cast<uint16_t>(number16(&original[4]) + i));
     }
-    CHECK(fuzz::transportHolds(p, v6, kTcp, ipLength, next));
-    CHECK(number32(tcp + 4) == static_cast<uint32_t>(number32(&original[ipLength + 4]) + payload.size()));
-    const uint8_t flags = original[ipLength + 13];
-    const uint8_t notLast = i + 1 < count ? kFin | kPsh : 0;
-    const uint8_t notFirst = i > 0 ? kCwr : 0;
-    CHECK(tcp[13] == (flags & ~(notLast | notFirst)));
+    CHECK(fuzz::transportHolds(p, v6, isTcp ? kTcp : kUdp, ipLength, next));
+    if (isTcp) {
+      CHECK(number32(transport + 4) == static_cast<uint32_t>(number32(&original[ipLength + 4]) + payload.size()));
+      const uint8_t flags = original[ipLength + 13];
+      const uint8_t notLast = i + 1 < count ? kFin | kPsh : 0;
+      const uint8_t notFirst = i > 0 ? kCwr : 0;
+      CHECK(transport[13] == (flags & ~(notLast | notFirst)));
+    } else {
+      CHECK(number16(transport + 4) == next - ipLength);
+    }
     if (i + 1 < count) CHECK(next - headerLength == header.segmentSize);
     payload.insert(payload.end(), p + headerLength, p + next);
   }

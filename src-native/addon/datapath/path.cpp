@@ -40,7 +40,6 @@ void closeFd(int& fd) {
 
 Path::Path(const AeadBackend& aead, uint32_t mtuBytes)
     : aead_(aead),
-      mtuBytes_(mtuBytes),
       up_(counters_),
       tables_(aead, up_),
       engine_(tables_, up_, counters_, mtuBytes),

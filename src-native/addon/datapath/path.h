@@ -59,7 +59,6 @@ class Path {
   void tell(int eventFd);
 
   const AeadBackend& aead_;
-  const uint32_t mtuBytes_;
   Counters counters_;
   Up up_;
   Tables tables_;
