@@ -58,14 +58,21 @@ export class PlainWireGuard {
   }
 
   /** Interface names must differ between hosts: all hosts share the folder of the sockets. */
-  static async start(host: Host, name: string, kind: 'ours' | 'stock'): Promise<PlainWireGuard> {
-    const stock = kind === 'stock' ? stockProgram('wireguard') : undefined
+  static async start(
+    host: Host,
+    name: string,
+    kind: 'ours' | 'stock',
+    { isFast = false }: { isFast?: boolean } = {},
+  ): Promise<PlainWireGuard> {
+    const stock = kind === 'stock' ? stockProgram(isFast ? 'fast/wireguard' : 'wireguard') : undefined
     if (kind === 'stock' && stock === undefined) throw new Error('no wireguard-go; npm run peers installs it')
     const env = { ...process.env, LOG_LEVEL: 'verbose' }
+    const clock = isFast ? ['--import', join(repository, 'lab', 'fast-wireguard.ts')] : []
+    const ours = [...clock, join(repository, 'src-daemon', 'wireguard-main.ts'), '-f', name]
     const child =
       stock !== undefined
         ? host.start(stock, ['--foreground', name], { env })
-        : host.start(process.execPath, [join(repository, 'src-daemon', 'wireguard-main.ts'), '-f', name], { env })
+        : host.start(process.execPath, ours, { env })
     const device = new PlainWireGuard(host, name, child)
     await eventually(
       `${kind} WireGuard ${name} answers`,
