@@ -21,6 +21,7 @@ import {
 } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { hasCommand, root } from './process.mjs'
 import { note } from './say.mjs'
 
@@ -41,7 +42,7 @@ const has = (name) => words.includes(`--${name}`)
 const isCi = (process.env.CI ?? '') !== '' && process.env.CI !== 'false'
 const seconds = Number(option('seconds') ?? (isCi ? 60 : 5))
 
-process.exitCode = await main()
+if (process.argv[1] === fileURLToPath(import.meta.url)) process.exitCode = await main()
 
 async function main() {
   const all = readdirSync(sources)
@@ -54,11 +55,9 @@ async function main() {
     return 2
   }
   const targets = wanted.length > 0 ? wanted : all
-  const compiler = findCompiler()
+  const compiler = fuzzCompiler()
   if (compiler === undefined) {
-    note(
-      `skipped: fuzzing ${targets.join(', ')}: no clang with libFuzzer (apt-get install clang-14 libclang-rt-14-dev)`,
-    )
+    note(`skipped: fuzzing ${targets.join(', ')}: no clang with libFuzzer (apt-get install clang libclang-rt-dev)`)
     console.log(`0 passed, 0 failed, ${targets.length} skipped`)
     return 0
   }
@@ -82,7 +81,7 @@ async function main() {
 }
 
 /** The first clang that can link a fuzz target. */
-function findCompiler() {
+export function fuzzCompiler() {
   const names = ['clang++', ...Array.from({ length: 10 }, (_, i) => `clang++-${22 - i}`)]
   mkdirSync(output, { recursive: true })
   const probe = join(output, 'probe.cc')

@@ -2,16 +2,19 @@
 // counted as skipped. Plain Node 20.
 
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fuzzCompiler } from './fuzz.mjs'
 import { lifelineEnvironment, whenOrphaned, withLifeline } from './lifeline.mjs'
 import { node24, ourEnvironment, root } from './process.mjs'
-import { makeReady } from './ready.mjs'
+import { makeReady, optionalPackages } from './ready.mjs'
 import { sandboxed, sandboxProblem } from './sandbox.mjs'
+import { openSanitizer, suiteWords } from './sanitize.mjs'
 import { note } from './say.mjs'
 
 const only = process.argv.slice(2).filter((word) => !word.startsWith('-'))
+const isCi = !['', 'false', undefined].includes(process.env.CI)
 const reports = mkdtempSync(join(tmpdir(), 'pintail-test-'))
 
 /** Shows a suite's output as it comes and answers it with the exit status. */
@@ -42,18 +45,18 @@ async function single([command, ...args]) {
   return code === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 }
 }
 
-async function vitest(config, wrap = (command) => command) {
-  const file = join(reports, `${config}.json`)
+/** Runs vitest with these words; `wrap` makes a command line of the program's own words. */
+async function vitest(name, words, wrap = (program) => [node24, ...program]) {
+  const file = join(reports, `${name}.json`)
   const [program, ...args] = wrap([
-    ...tool('vitest'),
-    'run',
-    '--config',
-    config,
+    join(root, 'node_modules', '.bin', 'vitest'),
+    ...words,
     '--reporter=default',
     '--reporter=json',
     `--outputFile.json=${file}`,
   ])
   const { code } = await show(program, args)
+  if (!existsSync(file)) return { passed: 0, failed: 1, skipped: 0 }
   const report = JSON.parse(readFileSync(file, 'utf8'))
   const counts = {
     passed: report.numPassedTests,
@@ -65,13 +68,43 @@ async function vitest(config, wrap = (command) => command) {
   return counts
 }
 
-async function e2e() {
-  const { code, output } = await show(node24, [join(root, 'scripts', 'e2e.mjs')])
+const suiteOf = (config) => ['run', '--config', config]
+const inLab = (program) => sandboxed([node24, ...program])
+
+/** A script that ends with its own sum. */
+async function summed(script, ...args) {
+  const { code, output } = await show(node24, [join(root, 'scripts', script), ...args])
   const sums = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1)
   if (sums === undefined) return { passed: 0, failed: 1, skipped: 0 }
   const counts = { passed: Number(sums[1]), failed: Number(sums[2]), skipped: Number(sums[3] ?? 0) }
   if (code !== 0 && counts.failed === 0) counts.failed = 1
   return counts
+}
+
+/** The addon's tests again, with one that watches itself. Whatever it reports is a failed test. */
+async function sanitized(kind) {
+  const sanitizer = await openSanitizer(kind)
+  if (sanitizer.problem !== undefined) return skip(`the addon with -fsanitize=${kind}: ${sanitizer.problem}`)
+  const all = [
+    await vitest(`${kind}-unit`, suiteWords('unit'), (program) => sanitizer.node(...program)),
+    noLab === undefined
+      ? await vitest(`${kind}-lab`, suiteWords('lab'), (program) => sandboxed(sanitizer.node(...program)))
+      : skip(`the laboratory: ${noLab}`),
+  ]
+  const found = sanitizer.takeReports()
+  for (const report of found) process.stdout.write(`${report}\n`)
+  sanitizer.close()
+  if (found.length > 0) all.push({ passed: 0, failed: found.length, skipped: 0 })
+  return all.reduce((sum, one) => ({
+    passed: sum.passed + one.passed,
+    failed: sum.failed + one.failed,
+    skipped: sum.skipped + one.skipped,
+  }))
+}
+
+async function fuzz() {
+  if (fuzzCompiler() === undefined) await optionalPackages(['clang', 'libclang-rt-dev'])
+  return summed('fuzz.mjs', `--seconds=${isCi ? 60 : 5}`)
 }
 
 whenOrphaned(() => process.exit(143))
@@ -82,9 +115,14 @@ const suites = {
   types: () => single([...tool('tsc'), '-b']),
   'types of tests': () => single([...tool('tsc'), '-p', 'tsconfig.test.json']),
   'lint and purity': () => single([node24, join(root, 'scripts', 'check.mjs'), '--lint']),
-  unit: () => vitest('vitest.config.ts'),
-  lab: () => (noLab === undefined ? vitest('vitest.lab.config.ts', sandboxed) : skip(`the laboratory: ${noLab}`)),
-  e2e: () => (missing.length === 0 ? e2e() : skip(`the app: system packages are missing (${missing.join(' ')})`)),
+  unit: () => vitest('unit', suiteOf('vitest.config.ts')),
+  lab: () =>
+    noLab === undefined ? vitest('lab', suiteOf('vitest.lab.config.ts'), inLab) : skip(`the laboratory: ${noLab}`),
+  address: () => sanitized('address'),
+  thread: () => sanitized('thread'),
+  fuzz,
+  e2e: () =>
+    missing.length === 0 ? summed('e2e.mjs') : skip(`the app: system packages are missing (${missing.join(' ')})`),
 }
 
 function skip(why) {
