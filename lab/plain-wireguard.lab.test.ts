@@ -210,6 +210,22 @@ describe.skipIf(!hasWg)('two plain devices', () => {
     expect(await a.ping(addressOfB)).toBe(1)
   })
 
+  test('[UAPI-4.13] padding ends at the MTU, also after that was changed', async () => {
+    const { a, keyOfB, addressOfB } = pair
+    await a.host.must('ip', ['link', 'set', a.name, 'mtu', '1300'])
+    const sent = async () => (await a.figures()).peers.get(keyOfB)!.txBytes
+    await eventually(
+      'a packet of 1300 bytes leaves without padding',
+      async () => {
+        const before = await sent()
+        await a.host.must('ping', ['-n', '-c', '1', '-W', '2', '-s', '1272', addressOfB])
+        return (await sent()) - before === 1300 + 32 ? true : undefined
+      },
+      { withinMs: 8_000 },
+    )
+    await a.host.must('ip', ['link', 'set', a.name, 'mtu', '1420'])
+  })
+
   test('[UAPI-4.8] persistent keepalive keeps talking without any traffic', async () => {
     const { a, b, keyOfA, keyOfB } = pair
     await a.set('peer', keyOfB, 'persistent-keepalive', '1')
