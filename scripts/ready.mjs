@@ -92,6 +92,14 @@ export async function optionalPackages(names) {
   }
 }
 
+/** libipsec-mb makes the packet path faster and is never needed. Asked for once: not every machine can have it. */
+async function fasterReady() {
+  const stamp = join(root, 'node_modules', '.pintail-asked-for-ipsec-mb')
+  if (process.arch !== 'x64' || existsSync(stamp) || (await sharedLibraries()).includes('libIPSec_MB.so')) return
+  writeFileSync(stamp, '')
+  await optionalPackages(['libipsec-mb1'])
+}
+
 // `npm install --no-save`, not `npm ci`: a registry mirror may lack another platform's optional package, which `ci` takes for a
 // lock file out of step. Versions and integrity still come from the lock file, and it is not written.
 async function dependenciesReady() {
@@ -114,6 +122,7 @@ export async function makeReady(groups) {
   if (major < 20) throw new Error(`Node ${process.versions.node} is too old; Node 20 or newer is needed to start`)
   await dependenciesReady()
   const missing = await systemReady(['build', ...groups])
+  if (groups.includes('lab') || groups.includes('bench')) await fasterReady()
   await step('build the native addon', () => run(node24, [join(root, 'scripts', 'native.mjs')]))
   return missing
 }
