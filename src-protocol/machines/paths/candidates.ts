@@ -9,6 +9,10 @@ export interface Candidate {
   fromCallMeMaybe: boolean
   /** When the peer's ping last came from there. */
   heardPingMs: Ms | undefined
+  /** When an authenticated packet last came from there although it is not the path. */
+  heardPacketMs: Ms | undefined
+  /** When we last asked whether the peer has moved there. */
+  moveAskedMs: Ms | undefined
   pingedMs: Ms | undefined
   pongMs: Ms | undefined
   latencyMs: Ms | undefined
@@ -57,6 +61,21 @@ export class Candidates {
     return candidate
   }
 
+  /** A packet is as good a reason as a ping to try an address. */
+  heardPacket(endpoint: IpPort, now: Ms): Candidate {
+    const candidate = this.heardPing(endpoint, now)
+    candidate.heardPacketMs = now
+    return candidate
+  }
+
+  /** Where the peer was heard and has answered since then. */
+  movedTo(since: Ms): Candidate | undefined {
+    const isLive = ({ heardPacketMs, pongMs }: Candidate) => Math.min(heardPacketMs ?? -1, pongMs ?? -1) >= since
+    return [...this.#byEndpoint.values()]
+      .filter(isLive)
+      .sort((a, b) => (b.heardPacketMs ?? 0) - (a.heardPacketMs ?? 0))[0]
+  }
+
   /** Everything measured is void: another network. */
   forgetMeasurements(): void {
     for (const candidate of this.#byEndpoint.values()) {
@@ -92,6 +111,8 @@ export class Candidates {
       fromNetmap: false,
       fromCallMeMaybe: false,
       heardPingMs: undefined,
+      heardPacketMs: undefined,
+      moveAskedMs: undefined,
       pingedMs: undefined,
       pongMs: undefined,
       latencyMs: undefined,

@@ -31,6 +31,10 @@ export const SILENCE_MS: Ms = 1_000
 export const PONG_PATIENCE_MS: Ms = 500
 /** So many missing pongs in a row end the trust; packets then go over the relay as well. */
 export const MISSING_PONGS = 2
+/** The peer is heard from another address and not from its path for this long: it may have moved, ask both. */
+export const MOVED_SILENCE_MS: Ms = 200
+/** A pong of the old address later than this (or four times the usual latency) then means that it has. */
+export const MOVED_PATIENCE_MS: Ms = 150
 /** A peer's ping from an unknown address is answered by one of ours, at most this often. */
 export const PING_BACK_INTERVAL_MS: Ms = 500
 /** Of a list of addresses that a peer or the server gives us; honest ones are shorter. Each costs a ping. */
@@ -51,7 +55,9 @@ export const IPV6_UDP_BYTES = 40 + 8
 export const WIDTH_TRY_MS: Ms = 250
 /** So many lost in a row, while small ones come back, make an address narrow: at 20 % loss once in 27 000 times. */
 export const WIDTH_TRIES = 10
-/** From so many on, packets go over the relay as well: on an address never wide, and on one that was. */
+/** Small pings beside them that must have been answered, for the verdict and for a doubt. */
+export const SMALL_ANSWERS = { verdict: 3, doubt: 1 } as const
+/** From so many lost on, packets go over the relay as well: on an address never wide, and on one that was. */
 export const DOUBT_TRIES = { unproven: 2, proven: 5 } as const
 /** A narrow address is tried again at so many heartbeats in a row, */
 export const NARROW_RETRIES = 3

@@ -112,6 +112,45 @@ describe('[PATH-2] losing the direct path', () => {
   })
 })
 
+describe('[PATH-16] a peer that moves', () => {
+  const elsewhere = '203.0.113.1:50123' as IpPort
+
+  test.each([10, 50, 400])('is followed within half a second and a packet, with one every %i ms', (everyMs) => {
+    const net = new TwoPeers({ a: 'port-filtering' })
+    net.run(10_000, { from: both(net), everyMs })
+    Object.assign(net.a, { address: elsewhere }) // its NAT forgets the mapping and makes another
+    net.run(500 + everyMs, { from: both(net), everyMs })
+    expect(net.b.destination).toEqual({ udp: elsewhere, relay: false })
+    expect(net.a.destination).toEqual({ udp: net.b.address, relay: false })
+    net.run(20_000, { from: both(net), everyMs })
+    expect(net.b.destination).toEqual({ udp: elsewhere, relay: false })
+  })
+
+  test('is left where it is while it still answers there, and hardly asked', () => {
+    const net = new TwoPeers()
+    net.second = { of: net.a, address: elsewhere }
+    net.run(10_000, { from: both(net), everyMs: 50 })
+    const before = net.b.sent.datagrams
+    for (let step = 0; step < 200; step++) {
+      net.perform(net.b, net.b.paths.handleReceived(1, elsewhere, undefined, net.now))
+      net.run(50, { from: [net.b], everyMs: 100 })
+      expect(net.b.destination).toEqual({ udp: net.a.address, relay: false })
+    }
+    expect(net.b.sent.datagrams - before).toBeLessThan(10 * 4)
+  })
+
+  test('is not followed to an address that does not answer', () => {
+    const net = new TwoPeers()
+    net.run(10_000, { from: both(net), everyMs: 50 })
+    net.cut = true
+    for (let step = 0; step < 20; step++) {
+      net.perform(net.b, net.b.paths.handleReceived(1, elsewhere, undefined, net.now))
+      net.run(50, { from: [net.b], everyMs: 50 })
+      expect(net.b.destination.udp).toBe(net.a.address)
+    }
+  })
+})
+
 describe('[PATH-3] quiet', () => {
   test('45 s after the last packet nothing is sent any more', () => {
     const net = new TwoPeers()

@@ -22,6 +22,8 @@ import {
   MAX_OUTSTANDING_PINGS,
   MISSING_PONGS,
   MISSING_PONGS_WHEN_HEARD,
+  MOVED_PATIENCE_MS,
+  MOVED_SILENCE_MS,
   PING_BACK_INTERVAL_MS,
   PING_TIMEOUT_MS,
   PONG_PATIENCE_MS,
@@ -70,9 +72,9 @@ interface OutstandingPing {
 
 /**
  * `full`: padded to a full packet; `heartbeat`: likewise, and watched as small ones are. `beside`: small, sent with a padded
- * one to compare.
+ * one to compare. `hurried`: small, while the peer is heard from another address.
  */
-type PingSize = 'small' | 'beside' | 'full' | 'heartbeat'
+type PingSize = 'small' | 'hurried' | 'beside' | 'full' | 'heartbeat'
 const isFull = (size: PingSize): boolean => size === 'full' || size === 'heartbeat'
 
 export class PeerPath {
@@ -156,7 +158,8 @@ export class PeerPath {
   /** An authenticated packet arrived. */
   handleReceived(from: IpPort | 'relay', region: number | undefined, now: Ms): PathWish[] {
     if (from !== 'relay') {
-      if (this.#best?.endpoint === from) this.#best.heardMs = now
+      if (this.#best?.endpoint !== from) return this.#watchMove(from, now)
+      this.#best.heardMs = now
       return []
     }
     if (region !== undefined) this.#heardRegion = region
@@ -167,6 +170,20 @@ export class PeerPath {
     if (this.#isNarrow()) return [] // we left the path ourselves
     this.#distrust(now)
     return [...this.#afterChange(now, 'ping-timeout'), this.#ping(best.endpoint, now)]
+  }
+
+  /**
+   * The peer sends from elsewhere: perhaps its NAT has forgotten it. If its path is silent as well, ask both; when only the
+   * new one answers, that is the path. A peer that has two addresses which both work stays where it is.
+   */
+  #watchMove(from: IpPort, now: Ms): PathWish[] {
+    const best = this.#best
+    if (best === undefined || this.#facts.wireGuardOnly || !this.#isActive(now) || !this.#isTrusted(now)) return []
+    if (this.#isNarrow() || now - best.heardMs < MOVED_SILENCE_MS) return []
+    const candidate = this.candidates.heardPacket(from, now)
+    if (candidate.moveAskedMs !== undefined && now - candidate.moveAskedMs < HEARTBEAT_MS) return []
+    candidate.moveAskedMs = now
+    return [this.#ping(from, now), this.#ping(best.endpoint, now, 'hurried')]
   }
 
   /** A ping of the peer's arrived over UDP; answering it is the caller's. `undefined`: it must not be answered. */
@@ -300,7 +317,9 @@ export class PeerPath {
     const { untilMs } = this.#relayProof
     if (untilMs !== undefined && untilMs > now) times.push(untilMs)
     for (const ping of this.#outstanding.values())
-      times.push(ping.watched && !ping.missed ? ping.sentMs + this.#patienceMs() : ping.sentMs + PING_TIMEOUT_MS)
+      times.push(
+        ping.watched && !ping.missed ? ping.sentMs + this.#patienceMs(ping.size) : ping.sentMs + PING_TIMEOUT_MS,
+      )
     return times.length === 0 ? undefined : Math.min(...times)
   }
 
@@ -356,11 +375,12 @@ export class PeerPath {
   }
 
   #expirePings(now: Ms, wishes: PathWish[]): void {
-    const patienceMs = this.#patienceMs()
     for (const [transaction, ping] of this.#outstanding) {
+      const patienceMs = this.#patienceMs(ping.size)
       const isBest = this.#best?.endpoint === ping.to
       if (ping.watched && !ping.missed && now - ping.sentMs >= patienceMs) {
         ping.missed = true
+        if (isBest && ping.size === 'hurried' && this.#move(ping.sentMs, now, wishes)) continue
         const isHeard = isBest && this.#best !== undefined && now - this.#best.heardMs < patienceMs
         const enough = isHeard ? MISSING_PONGS_WHEN_HEARD : MISSING_PONGS
         if (isBest && ++this.#missingPongs >= enough) this.#distrust(now)
@@ -373,6 +393,18 @@ export class PeerPath {
       this.#bestWidth()?.endTrial()
       this.#best = undefined
     }
+  }
+
+  /** The path goes where the peer is heard and answers since then. */
+  #move(since: Ms, now: Ms, wishes: PathWish[]): boolean {
+    const next = this.candidates.movedTo(since)
+    if (next?.pongMs === undefined || next.latencyMs === undefined) return false
+    this.#bestWidth()?.endTrial()
+    const { endpoint, latencyMs, pongMs } = next
+    this.#best = { endpoint, latencyMs, trustedUntilMs: pongMs + TRUST_MS, heardMs: now }
+    this.#missingPongs = 0
+    if (next.width.wantsTrial) wishes.push(this.#fullPing(next, now))
+    return true
   }
 
   // --- how wide it is ---------------------------------------------------------------------------------------------------
@@ -475,7 +507,7 @@ export class PeerPath {
     const transaction = this.#newTransaction()
     const oldest = this.#outstanding.size < MAX_OUTSTANDING_PINGS ? undefined : this.#outstanding.keys().next().value
     if (oldest !== undefined) this.#outstanding.delete(oldest)
-    const watched = (size === 'small' || size === 'heartbeat') && this.#best?.endpoint === to
+    const watched = size !== 'beside' && size !== 'full' && this.#best?.endpoint === to
     this.#outstanding.set(transaction, { to, sentMs: now, watched, missed: false, size })
     return isFull(size) ? { kind: 'ping', to, transaction, isFull: true } : { kind: 'ping', to, transaction }
   }
@@ -517,8 +549,8 @@ export class PeerPath {
     if (this.#best !== undefined) this.#best.trustedUntilMs = Math.min(this.#best.trustedUntilMs, now)
   }
 
-  #patienceMs(): Ms {
-    return Math.max(PONG_PATIENCE_MS, 4 * (this.#best?.latencyMs ?? 0))
+  #patienceMs(size: PingSize = 'small'): Ms {
+    return Math.max(size === 'hurried' ? MOVED_PATIENCE_MS : PONG_PATIENCE_MS, 4 * (this.#best?.latencyMs ?? 0))
   }
 
   #afterChange(now: Ms, reason: PathReason): PathWish[] {
