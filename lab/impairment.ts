@@ -14,7 +14,7 @@ export interface Impairment {
   readonly rateMbit: number
   /** Larger packets vanish without a word, as in a tunnel whose ICMP is filtered. 0 = none do. */
   readonly maxPacketBytes: number
-  /** Frames that may wait for the rate; more are dropped. */
+  /** Frames of full size that may wait for the rate, or as many bytes of others; more are dropped, whatever their size. */
   readonly queueFrames: number
 }
 
@@ -30,6 +30,7 @@ export const perfectLine: Impairment = {
 }
 
 const ETHERNET_BYTES = 14
+const FULL_FRAME_BYTES = 1500 + ETHERNET_BYTES
 
 interface Waiting {
   readonly dueMs: number
@@ -88,7 +89,8 @@ export class ImpairedQueue {
     let leavesMs = nowMs
     if (rateMbit > 0) {
       const frameMs = (frame.length * 8) / (rateMbit * 1000)
-      if ((this.#lineFreeMs - nowMs) / frameMs > queueFrames) {
+      const queueMs = (queueFrames * FULL_FRAME_BYTES * 8) / (rateMbit * 1000)
+      if (this.#lineFreeMs - nowMs > queueMs) {
         this.counters.overflow++
         return
       }

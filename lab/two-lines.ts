@@ -12,8 +12,15 @@ import { discard } from './demo-network.ts'
 import { type Host, ip } from './host.ts'
 import { Internet } from './internet.ts'
 
-const onlyStun = `table inet only_stun {
-  chain out { type filter hook output priority filter; oifname "eth0" meta l4proto 17 udp dport != 3478 drop; }
+const RELAY_ADDRESS = '203.0.113.11'
+
+/** The good network: no UDP between the daemons, and on demand no relay either. */
+const goodNetwork = (relay: 'relay' | 'no relay') => `table inet good_network {
+  chain out {
+    type filter hook output priority filter;
+    oifname "eth0" meta l4proto 17 udp dport != 3478 drop
+    ${relay === 'relay' ? '' : `ip daddr ${RELAY_ADDRESS} drop`}
+  }
 }`
 
 export interface Station {
@@ -56,8 +63,9 @@ export class TwoLines {
   static async create(near: 'ours' | 'stock', far: readonly ('ours' | 'stock')[]): Promise<TwoLines> {
     const folder = mkdtempSync(join(tmpdir(), 'pt-'))
     const internet = await Internet.create()
-    const control = await ControlServer.start(await internet.publicHost('control', ['203.0.113.10']), {
+    const control = await ControlServer.start(await internet.publicHost('control', ['203.0.113.10', RELAY_ADDRESS]), {
       folder: join(folder, 'c'),
+      config: { derp: { server: { region_code: 'lab', region_name: 'Laboratory', ipv4: RELAY_ADDRESS } } },
     })
     const key = await control.createKey()
     const hosts: Host[] = []
@@ -71,7 +79,7 @@ export class TwoLines {
     }
     const stations = await Promise.all(
       hosts.map(async (host, i): Promise<Station> => {
-        await host.rules(onlyStun)
+        await host.rules(goodNetwork('relay'))
         const kind = i === 0 ? near : far[i - 1]!
         const daemon = await Daemon.start(host, { kind, folder: join(folder, String(i)) })
         await daemon.join(control.url, key, { Hostname: `station${i}` })
@@ -80,6 +88,11 @@ export class TwoLines {
     )
     const lines = cables.map((cable, i) => ({ cable, near: stations[0]!, far: stations[i + 1]! }))
     return new TwoLines(internet, folder, control, lines, stations)
+  }
+
+  /** From now on there is only the cable between them. */
+  async cutRelay(): Promise<void> {
+    await Promise.all(this.#stations.map(({ host }) => host.rules(goodNetwork('no relay'))))
   }
 
   async close(): Promise<void> {

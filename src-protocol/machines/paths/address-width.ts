@@ -9,6 +9,7 @@ import {
   MAX_NARROW_RETRY_MS,
   NARROW_RETRIES,
   NARROW_RETRY_MS,
+  SMALL_ANSWERS,
   WIDTH_TRIES,
   WIDTH_TRY_MS,
 } from './constants.ts'
@@ -18,8 +19,8 @@ interface Trial {
   readonly startedMs: Ms
   tries: number
   lastMs: Ms
-  /** A small ping sent since the start was answered. */
-  smallAnswered: boolean
+  /** Small pings sent since the start that were answered. */
+  smallAnswers: number
 }
 
 export class AddressWidth {
@@ -58,13 +59,13 @@ export class AddressWidth {
 
   /** A padded ping goes out. */
   handleTry(now: Ms): void {
-    this.#trial ??= { startedMs: now, tries: 0, lastMs: now, smallAnswered: false }
+    this.#trial ??= { startedMs: now, tries: 0, lastMs: now, smallAnswers: 0 }
     this.#trial.tries++
     this.#trial.lastMs = now
   }
 
   handleSmallPong(sentMs: Ms): void {
-    if (this.#trial !== undefined && sentMs >= this.#trial.startedMs) this.#trial.smallAnswered = true
+    if (this.#trial !== undefined && sentMs >= this.#trial.startedMs) this.#trial.smallAnswers++
   }
 
   handleFullPong(): void {
@@ -75,7 +76,7 @@ export class AddressWidth {
 
   /** Enough lost for not relying on it alone, too few for a verdict. */
   isInDoubt(now: Ms, patienceMs: Ms): boolean {
-    if (this.#trial === undefined || !this.#trial.smallAnswered) return false
+    if (this.#trial === undefined || this.#trial.smallAnswers < SMALL_ANSWERS.doubt) return false
     const overdueMs = now - patienceMs - this.#trial.startedMs
     const lost = Math.min(this.#trial.tries, Math.floor(overdueMs / WIDTH_TRY_MS) + 1)
     return lost >= (this.#isProven ? DOUBT_TRIES.proven : DOUBT_TRIES.unproven)
@@ -94,8 +95,8 @@ export class AddressWidth {
     if (trial === undefined || at === undefined || now < at) return undefined
     if (trial.tries < WIDTH_TRIES) return 'try'
     this.#trial = undefined
-    // Nothing came back at all: that is a dead path or a bad one, which trust in pongs takes care of.
-    if (!trial.smallAnswered) return undefined
+    // Hardly anything came back at all: that is a dead path or a full one, which trust in pongs takes care of.
+    if (trial.smallAnswers < SMALL_ANSWERS.verdict) return undefined
     this.handleTooLarge(now)
     return 'narrow'
   }

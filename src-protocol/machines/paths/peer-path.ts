@@ -381,7 +381,7 @@ export class PeerPath {
       if (ping.watched && !ping.missed && now - ping.sentMs >= patienceMs) {
         ping.missed = true
         if (isBest && ping.size === 'hurried' && this.#move(ping.sentMs, now, wishes)) continue
-        const isHeard = isBest && this.#best !== undefined && now - this.#best.heardMs < patienceMs
+        const isHeard = isBest && this.#best !== undefined && now - this.#best.heardMs < SILENCE_MS + patienceMs
         const enough = isHeard ? MISSING_PONGS_WHEN_HEARD : MISSING_PONGS
         if (isBest && ++this.#missingPongs >= enough) this.#distrust(now)
         // Unless the relay helps out already, ask once more without waiting for the heartbeat.
