@@ -7,7 +7,7 @@ import type { DerpMap, UserProfile } from '../src-contract/control/map.ts'
 import { CAPABILITY_VERSION } from '../src-contract/control/versions.ts'
 import type { Notify } from '../src-contract/localapi/notify.ts'
 import type { PingResult, PingType, WhoIs } from '../src-contract/localapi/ping.ts'
-import type { PathReports, PintailFeatures } from '../src-contract/localapi/pintail.ts'
+import type { DatapathReport, PathReports, PintailFeatures } from '../src-contract/localapi/pintail.ts'
 import type { LoginProfile, MaskedPrefs, Prefs, StartOptions } from '../src-contract/localapi/prefs.ts'
 import type { Status } from '../src-contract/localapi/status.ts'
 import { parseLossless, writeLossless } from './json.ts'
@@ -185,6 +185,11 @@ export class LocalClient {
   /** undefined: not our daemon. */
   pintailPaths(options: CallOptions = {}): Promise<PathReports | undefined> {
     return orUndefined(this.#object<PathReports>('GET', 'pintail/paths', options))
+  }
+
+  /** undefined: not our daemon. */
+  pintailDatapath(options: CallOptions = {}): Promise<DatapathReport | undefined> {
+    return orUndefined(this.#object<DatapathReport>('GET', 'pintail/datapath', options))
   }
 
   /** Resolves when the daemon has registered the watcher. */

@@ -1,12 +1,12 @@
 /** The concrete parts behind the mesh: paths, relays and netcheck (`engine/mesh/needs.ts`). */
 
-import { networkInterfaces } from 'node:os'
 import { Paths } from '../src-protocol/machines/paths/paths.ts'
 import type { Crypto } from '../src-protocol/wire/crypto.ts'
 import type { OpenNetcheck, OpenRelays, PathMachine } from './engine/mesh/needs.ts'
 import { netcheckOpener } from './engine/netcheck.ts'
 import { relayOpener } from './engine/relays.ts'
 import type { Log } from './io/log/log.ts'
+import { hostInterfaces } from './io/netmon/interfaces.ts'
 
 export interface MeshPartsOptions {
   readonly crypto: Crypto
@@ -49,5 +49,5 @@ export function meshParts({ crypto, log, nowMs, wallMs, random01, fwmark, tunNam
 }
 
 function ownAddresses(): string[] {
-  return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address))
+  return Object.values(hostInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address))
 }

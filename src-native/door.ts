@@ -118,6 +118,8 @@ export interface DataPathStats {
   readonly backend: 'native' | 'twin'
   /** Which library seals: `ipsec-mb`, `openssl` or `node:crypto`. */
   readonly aead: string
+  /** Why not the fastest AEAD; undefined when it is, or when another was asked for. */
+  readonly whyNotFasterAead: string | undefined
   /** What passes the interface in super-packets; undefined without an interface. */
   readonly tunOffload: (typeof TUN_OFFLOADS)[number] | undefined
   /** Drop reason → count; reasons are the labels of `Decoded` and of the filter. */

@@ -225,6 +225,7 @@ class NativePath implements DataPath {
     return {
       backend: 'native',
       aead,
+      whyNotFasterAead: this.#options.aead === '' ? this.#native.aeadProblem() : undefined,
       tunOffload: this.tunName === undefined ? undefined : TUN_OFFLOADS[this.#tunOffload],
       drops,
       faults,

@@ -453,6 +453,7 @@ class Twin implements DataPath {
     return {
       backend: 'twin',
       aead: this.#parts.aead.name,
+      whyNotFasterAead: undefined,
       tunOffload: this.#tun && TUN_OFFLOADS[this.#tun.offload],
       drops,
       faults: {},

@@ -1,5 +1,6 @@
 /** `pintail debug`: questions asked in the field. Not a stable interface. */
 import type { Verb } from '../verb.ts'
+import { datapath } from './datapath.ts'
 import { derpMap, localCreds, netmap, prefs } from './dumps.ts'
 import { localapi } from './localapi.ts'
 import { paths } from './paths.ts'
@@ -10,5 +11,5 @@ export const debug: Verb = {
   summary: 'Look inside the daemon',
   hidden: true,
   examples: ['pintail debug watch-ipn --initial', 'pintail debug paths nas', 'pintail debug localapi GET status'],
-  verbs: [prefs, watchIpn, netmap, derpMap, localapi, paths, localCreds],
+  verbs: [prefs, watchIpn, netmap, derpMap, localapi, paths, datapath, localCreds],
 }

@@ -58,4 +58,33 @@ export interface PathReport {
   history: PathTransition[]
 }
 
+/**
+ * `GET pintail/datapath`: what moves the packets, and what it had to drop or survive since the daemon started. Texts are
+ * empty where there is nothing to say.
+ */
+export interface DatapathReport {
+  backend: 'native' | 'twin'
+  /** Why packets go the slow way through JavaScript. */
+  whyNotNative: string
+  aead: string
+  /** Why not the fastest AEAD there is. */
+  whyNotFasterAead: string
+  interfaceName: string
+  /** What passes the interface in super-packets. */
+  tunOffload: string
+  mtuBytes: number
+  udpPorts: { v4: number; v6: number | null }
+  /** Why there are no sockets at the moment. */
+  socketProblem: string
+  peers: number
+  rxBytes: number
+  txBytes: number
+  rxPackets: number
+  txPackets: number
+  /** Reason → packets. `docs/operations.md` explains them. */
+  drops: { [reason: string]: number }
+  /** Trouble below the tunnel that was survived → how often. */
+  faults: { [fault: string]: number }
+}
+
 export type PathReports = { [id: StableNodeId]: PathReport }

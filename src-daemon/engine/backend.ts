@@ -5,7 +5,7 @@
 import type { DerpMap } from '../../src-contract/control/map.ts'
 import type { NodeKeyText } from '../../src-contract/ids.ts'
 import type { PingResult } from '../../src-contract/localapi/ping.ts'
-import type { PathReports } from '../../src-contract/localapi/pintail.ts'
+import type { DatapathReport, PathReports } from '../../src-contract/localapi/pintail.ts'
 import { defaultPrefs, type LoginProfile, type MaskedPrefs, type Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { IpnStateName } from '../../src-contract/localapi/state.ts'
 import type { Status } from '../../src-contract/localapi/status.ts'
@@ -99,6 +99,10 @@ export class Backend {
       runtimeOf: (node) => plane.runtimeOf(node),
       withPeers,
     })
+  }
+
+  datapathReport(): DatapathReport | undefined {
+    return this.#core.plane.datapath()
   }
 
   pathReports(): PathReports {

@@ -84,8 +84,14 @@ export class Core {
         this.#watchRelays()
       },
       onRouter: (result) => this.#onRouter(result),
+      onSockets: (problem) => {
+        if (problem === undefined) this.health.clear('no-sockets')
+        else this.health.set('no-sockets', problem)
+      },
       onPeerSession: (peer, session) => this.#tellPeerSession(peer, session),
     }
+    const slow = options.plane.datapath()?.whyNotNative
+    if (slow) this.health.set('slow-datapath', slow)
   }
 
   get state(): IpnStateName {

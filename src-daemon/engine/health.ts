@@ -42,6 +42,17 @@ export const healthRows = {
     text: () => 'No relay server can be reached; machines behind firewalls may be out of reach.',
     impactsConnectivity: true,
   },
+  'no-sockets': {
+    severity: 'high',
+    title: 'No network sockets',
+    text: (detail) => `The system gives no UDP sockets (${detail}). Trying again until it does.`,
+    impactsConnectivity: true,
+  },
+  'slow-datapath': {
+    severity: 'low',
+    title: 'Slow data path',
+    text: (detail) => `Packets go through JavaScript because the native data path cannot be used: ${detail}.`,
+  },
   'key-expired': {
     severity: 'high',
     title: 'Sign-in expired',

@@ -5,7 +5,6 @@
  */
 import { createSocket } from 'node:dgram'
 import { isIP } from 'node:net'
-import { networkInterfaces } from 'node:os'
 import type { DerpMap, DerpNode } from '../../src-contract/control/map.ts'
 import type { IpPort, Ms } from '../../src-contract/ids.ts'
 import type { NetcheckReport } from '../../src-contract/localapi/netcheck.ts'
@@ -19,6 +18,7 @@ import { captivePortal } from '../io/derp/captive-portal.ts'
 import { httpsLatencyMs } from '../io/derp/latency.ts'
 import { hostOf, resolve } from '../io/derp/targets.ts'
 import { errorText, type Log } from '../io/log/log.ts'
+import { hostInterfaces } from '../io/netmon/interfaces.ts'
 import type { NetcheckShell, OpenNetcheck } from './mesh/needs.ts'
 
 const FULL_EVERY_MS: Ms = 5 * 60_000
@@ -264,7 +264,7 @@ async function stunAddress(node: DerpNode, family: Family, lookup: Lookup): Prom
 function usableFamilies(ownInterface: string | undefined): { v4: boolean; v6: boolean } {
   let v4 = false
   let v6 = false
-  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+  for (const [name, addresses] of Object.entries(hostInterfaces())) {
     if (name === ownInterface) continue
     for (const { address, internal } of addresses ?? []) {
       const ip = parseIp(address)

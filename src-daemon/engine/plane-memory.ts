@@ -9,7 +9,7 @@ import { emptyPingResult } from './ping-target.ts'
 import type { DataPlane, PingOptions, PlaneConfig, PlaneEvents } from './plane-port.ts'
 
 export class MemoryPlane implements DataPlane {
-  events: PlaneEvents = { onSelf() {}, onRouter() {}, onLinks() {}, onPeerSession() {} }
+  events: PlaneEvents = { onSelf() {}, onRouter() {}, onLinks() {}, onSockets() {}, onPeerSession() {} }
   readonly discoKey = `discokey:${'d1'.repeat(32)}` as DiscoKeyText
   readonly hasTun = true
   endpoints: readonly Endpoint[] = []
@@ -40,6 +40,8 @@ export class MemoryPlane implements DataPlane {
   runtimeOf(peer: Node): PeerRuntime {
     return this.runtimes.get(peer.StableID) ?? noRuntime
   }
+
+  datapath(): undefined {}
 
   pathOfAll(): { [id: string]: PathReport } {
     return {}

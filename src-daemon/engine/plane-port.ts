@@ -4,7 +4,7 @@ import type { NetInfo, Node } from '../../src-contract/control/map.ts'
 import type { DiscoKeyText, StableNodeId } from '../../src-contract/ids.ts'
 import type { NetcheckReport } from '../../src-contract/localapi/netcheck.ts'
 import type { PingResult, PingType } from '../../src-contract/localapi/ping.ts'
-import type { PathReport } from '../../src-contract/localapi/pintail.ts'
+import type { DatapathReport, PathReport } from '../../src-contract/localapi/pintail.ts'
 import type { Netmap, NetmapDelta } from '../../src-protocol/machines/netmap.ts'
 import type { Secret } from '../../src-protocol/wire/keys.ts'
 import type { RouterResult } from '../io/router/port.ts'
@@ -24,6 +24,8 @@ export interface PlaneEvents {
   onRouter(result: RouterResult): void
   /** A relay connected, a session began, or one of them ended. */
   onLinks(): void
+  /** Why there are no UDP sockets, or undefined: there are. */
+  onSockets(problem: string | undefined): void
   onPeerSession(peer: Node, session: PeerRuntime['session']): void
 }
 
@@ -49,6 +51,7 @@ export interface DataPlane {
   configure(config: PlaneConfig, delta?: NetmapDelta): void
   deconfigure(): void
   runtimeOf(peer: Node): PeerRuntime
+  datapath(): DatapathReport | undefined
   pathOfAll(): { readonly [id: StableNodeId]: PathReport }
   ping(target: Node, options: PingOptions): Promise<PingResult>
   networkChanged(isMajor: boolean): void

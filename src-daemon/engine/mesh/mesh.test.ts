@@ -248,7 +248,7 @@ describe('two meshes over loopback', () => {
   test("a disco ping is the path machine's; own endpoints reach it and are told", async () => {
     const [a, b] = [await openSide(1), await openSide(2)]
     let told = 0
-    a.mesh.events = { onSelf: () => told++, onRouter() {}, onLinks() {}, onPeerSession() {} }
+    a.mesh.events = { onSelf: () => told++, onRouter() {}, onLinks() {}, onSockets() {}, onPeerSession() {} }
     configure(a, [nodeOf(b)])
     const pong = await a.mesh.ping(nodeOf(b), {
       address: '100.64.0.2',

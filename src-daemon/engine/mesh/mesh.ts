@@ -6,19 +6,20 @@ import type { NetInfo, Node } from '../../../src-contract/control/map.ts'
 import type { DiscoKeyText, IpPort, Ms } from '../../../src-contract/ids.ts'
 import type { NetcheckReport } from '../../../src-contract/localapi/netcheck.ts'
 import type { PingResult } from '../../../src-contract/localapi/ping.ts'
-import type { PathReport } from '../../../src-contract/localapi/pintail.ts'
+import type { DatapathReport, PathReport } from '../../../src-contract/localapi/pintail.ts'
 import type { DataPath, DataPathOptions, DoorEvent } from '../../../src-native/door.ts'
 import type { NetmapDelta } from '../../../src-protocol/machines/netmap.ts'
 import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
 import { discoKeyText } from '../../../src-protocol/wire/keys.ts'
 import type { UapiState } from '../../../src-protocol/wire/uapi.ts'
-import type { Log } from '../../io/log/log.ts'
+import { errorText, type Log } from '../../io/log/log.ts'
 import type { NetworkMonitor } from '../../io/netmon/port.ts'
 import type { Router, RouterConfig } from '../../io/router/port.ts'
 import type { Endpoint } from '../own-endpoints.ts'
 import { noRuntime, type PeerRuntime } from '../peer-runtime.ts'
 import type { DataPlane, PingOptions, PlaneConfig, PlaneEvents } from '../plane-port.ts'
 import { buildRouterConfig, TUNNEL_MTU_BYTES } from './allowed-addresses.ts'
+import { datapathReport } from './datapath-report.ts'
 import { MeshSession } from './mesh-session.ts'
 import type { NetcheckShell, OpenNetcheck, OpenRelays, PathMachine } from './needs.ts'
 import { pingPeer } from './ping-peer.ts'
@@ -61,7 +62,10 @@ export async function openMesh(options: MeshOptions): Promise<Mesh> {
   }
 }
 
-const noEvents: PlaneEvents = { onSelf() {}, onRouter() {}, onLinks() {}, onPeerSession() {} }
+const RETRY_FIRST_WAIT_MS = 500
+const RETRY_LONGEST_WAIT_MS = 15_000
+
+const noEvents: PlaneEvents = { onSelf() {}, onRouter() {}, onLinks() {}, onSockets() {}, onPeerSession() {} }
 
 export class Mesh implements DataPlane {
   events: PlaneEvents = noEvents
@@ -79,6 +83,12 @@ export class Mesh implements DataPlane {
   #routerRuns = false
   #routerAge = 0
   #isTunDown = false
+  #socketProblem: string | undefined
+  #rebinds = 0
+  #rebindTimer: NodeJS.Timeout | undefined
+  #routerTimer: NodeJS.Timeout | undefined
+  #routerWaitMs = RETRY_FIRST_WAIT_MS
+  #isClosed = false
 
   constructor(options: MeshOptions, door: DataPath, router: Router) {
     this.#o = options
@@ -193,6 +203,10 @@ export class Mesh implements DataPlane {
     return this.#discovery.check()
   }
 
+  datapath(): DatapathReport {
+    return datapathReport(this.#door, this.#socketProblem)
+  }
+
   networkChanged(isMajor: boolean): void {
     if (!isMajor) {
       this.#discovery.trigger('addresses')
@@ -207,18 +221,37 @@ export class Mesh implements DataPlane {
 
   async close(): Promise<void> {
     this.deconfigure()
+    this.#isClosed = true
+    this.#rebinds++
+    clearTimeout(this.#rebindTimer)
+    clearTimeout(this.#routerTimer)
     await this.#router.close()
     await this.#door.close()
   }
 
-  async #rebind(): Promise<void> {
+  /** Without sockets nothing works, so it is tried until there are some (no descriptor or memory left, IPv4 gone). */
+  async #rebind(waitMs = RETRY_FIRST_WAIT_MS): Promise<void> {
+    clearTimeout(this.#rebindTimer)
+    const own = ++this.#rebinds
     try {
       await this.#door.rebind(this.#o.udpPort)
+      this.#setSocketProblem(undefined)
     } catch (error) {
-      this.#o.log.warn('rebind-failed', { error })
+      if (own !== this.#rebinds) return
+      this.#o.log.warn('rebind-failed', { error, againInMs: waitMs })
+      this.#setSocketProblem(errorText(error))
+      const next = Math.min(waitMs * 2, RETRY_LONGEST_WAIT_MS)
+      this.#rebindTimer = setTimeout(() => void this.#rebind(next), waitMs).unref()
     }
+    if (own !== this.#rebinds) return
     this.#session?.networkChanged()
     this.#discovery.networkChanged()
+  }
+
+  #setSocketProblem(problem: string | undefined): void {
+    if (problem === this.#socketProblem) return
+    this.#socketProblem = problem
+    this.events.onSockets(problem)
   }
 
   /** An administrator took the interface down and up again: addresses and routes went with it. */
@@ -269,6 +302,15 @@ export class Mesh implements DataPlane {
     if (!this.#routerRuns) void this.#runRouter()
   }
 
+  /** What was refused may be possible soon: the other program ended, memory or descriptors came free. */
+  #planRouterRetry(isDone: boolean): void {
+    clearTimeout(this.#routerTimer)
+    if (isDone) this.#routerWaitMs = RETRY_FIRST_WAIT_MS
+    if (isDone || this.#isClosed) return
+    this.#routerTimer = setTimeout(() => this.#wantRouter(this.#routerWanted), this.#routerWaitMs).unref()
+    this.#routerWaitMs = Math.min(this.#routerWaitMs * 2, RETRY_LONGEST_WAIT_MS)
+  }
+
   async #runRouter(): Promise<void> {
     this.#routerRuns = true
     for (let age = -1; age !== this.#routerAge; ) {
@@ -277,6 +319,7 @@ export class Mesh implements DataPlane {
       const result = await this.#router.apply(wanted)
       if (result.kind !== 'applied') this.#o.log.error('router', { ...result })
       if (age === this.#routerAge && wanted !== undefined) this.events.onRouter(result)
+      this.#planRouterRetry(result.kind === 'applied')
     }
     this.#routerRuns = false
   }

@@ -5,8 +5,8 @@
  * A gap between two looks means that the machine slept: NAT mappings and peers have moved on, so it counts as a change.
  */
 import { readFileSync } from 'node:fs'
-import { networkInterfaces } from 'node:os'
 import { compareNetworks, defaultInterfaceV4, defaultInterfaceV6 } from './compare.ts'
+import { hostInterfaces } from './interfaces.ts'
 import type { HostNetwork, NetworkChange, NetworkMonitor } from './port.ts'
 
 const LOOK_EVERY_MS = 1_000
@@ -57,11 +57,20 @@ class LinuxNetworkMonitor implements NetworkMonitor {
   }
 
   /** A change is told when the following look finds it settled. */
+  #read(): HostNetwork {
+    try {
+      return readHostNetwork(this.#own)
+    } catch (error) {
+      if (SHORTAGES.has((error as NodeJS.ErrnoException).code ?? '')) return this.#network
+      throw error
+    }
+  }
+
   #look(): void {
     const now = Date.now()
     const slept = now - this.#lastLookMs > SLEPT_MS
     this.#lastLookMs = now
-    const next = readHostNetwork(this.#own)
+    const next = this.#read()
     const change = compareNetworks(this.#network, next)
     this.#network = next
     if (slept) this.#pending = { major: true, reason: 'wake-up' }
@@ -76,8 +85,11 @@ class LinuxNetworkMonitor implements NetworkMonitor {
   }
 }
 
+/** Too little of something to find out at the moment; the next look will. */
+const SHORTAGES = new Set(['EMFILE', 'ENFILE', 'ENOMEM'])
+
 export function readHostNetwork(own: string | undefined): HostNetwork {
-  const interfaces = Object.entries(networkInterfaces())
+  const interfaces = Object.entries(hostInterfaces())
     .filter(([name]) => name !== own)
     .map(([name, addresses]) => ({
       name,
@@ -98,7 +110,8 @@ export function readHostNetwork(own: string | undefined): HostNetwork {
 function readOrEmpty(path: string): string {
   try {
     return readFileSync(path, 'utf8')
-  } catch {
-    return ''
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return ''
+    throw error
   }
 }

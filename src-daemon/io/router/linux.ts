@@ -135,13 +135,14 @@ function runIp(program: string, args: string[], input: string): Promise<string> 
     const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: {}, cwd: '/', timeout: RUN_LIMIT_MS })
     let output = ''
     let complaint = ''
+    child.once('error', reject)
+    if (child.pid === undefined) return // no descriptor or process left: `error` says which, and there are no streams
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       output += chunk
     })
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
       complaint += chunk
     })
-    child.once('error', reject)
     child.once('close', (code) => {
       if (code === 0) resolve(output)
       else reject(new Error(`ip ${args.join(' ')}: ${complaint.trim().slice(0, 500) || `status ${code}`}`))
