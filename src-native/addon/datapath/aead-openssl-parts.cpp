@@ -1,7 +1,7 @@
 // OpenSSL's ChaCha20 and Poly1305 by themselves, put together as RFC 8439 §2.8 says. Same kernels as EVP, which spends 200 to
-// 350 ns a packet on the way to them; no state between packets, so no locks. They are not public: include/crypto/chacha.h and
-// poly1305.h of OpenSSL 3.0 to 3.5 agree on what is used here, other versions are left alone, and a node whose OpenSSL is a
-// shared library does not show them. Before first use they have to agree with EVP.
+// 350 ns a packet on the way to them; no state between packets, so no locks. They are not public (include/crypto/chacha.h and
+// poly1305.h): only those of OpenSSL 3.5, which Node 24 has, are used, and a node whose OpenSSL is a shared library does not
+// show them. Before first use they have to agree with EVP.
 #include <dlfcn.h>
 
 #include <bit>
@@ -33,7 +33,7 @@ struct Parts {
     unsigned (*minor)() = nullptr;
     size_t (*polySize)() = nullptr;
     if (!find("OPENSSL_version_major", major) || !find("OPENSSL_version_minor", minor)) return;
-    if (major() != 3 || minor() > 5) return;
+    if (major() != 3 || minor() != 5) return;
     complete = find("ChaCha20_ctr32", chacha20) && find("Poly1305_ctx_size", polySize) && find("Poly1305_Init", polyInit) &&
                find("Poly1305_Update", polyUpdate) && find("Poly1305_Final", polyFinal) && polySize() <= kContextSize;
   }
