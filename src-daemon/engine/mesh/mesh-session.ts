@@ -290,6 +290,7 @@ export class MeshSession {
         this.#door.sendPacket(effect.peer, effect.packet)
         return
       case 'established':
+        this.#forgetUnsent(effect.peer)
         this.#greet(effect.peer)
         return
       case 'session':
@@ -343,19 +344,25 @@ export class MeshSession {
 
   #sendHandshake(peer: MeshPeer, bytes: Uint8Array): void {
     const viaRelay = peer.usesRelay && peer.relayRegion !== 0
-    if (peer.udp === undefined && !viaRelay) {
-      peer.unsent = { bytes, at: this.#o.now() }
-      return
-    }
-    peer.unsent = undefined
+    peer.unsent = peer.udp === undefined ? { bytes, at: this.#o.now(), wasRelayed: viaRelay } : undefined
     if (peer.udp !== undefined) this.#door.sendDatagram(peer.udp, bytes)
     if (viaRelay) this.#sendRelay(peer, bytes)
   }
 
-  /** A peer that has just joined has no address in the first map; waiting for the retry would cost five seconds. */
+  /**
+   * A peer that has just joined has no address in the first map, and a relay may be dead: waiting for the retry would cost
+   * five seconds. A peer that has the message already takes the copy for a replay.
+   */
   #sendLate(peer: MeshPeer): void {
     const { unsent } = peer
-    if (unsent !== undefined && this.#o.now() - unsent.at < UNSENT_LIFE_MS) this.#sendHandshake(peer, unsent.bytes)
+    if (unsent === undefined || (peer.udp === undefined && unsent.wasRelayed)) return
+    if (this.#o.now() - unsent.at < UNSENT_LIFE_MS) this.#sendHandshake(peer, unsent.bytes)
+    else peer.unsent = undefined
+  }
+
+  #forgetUnsent(peerId: number): void {
+    const peer = this.#peers.byId(peerId)
+    if (peer !== undefined) peer.unsent = undefined
   }
 
   #sendRelay(peer: MeshPeer, bytes: Uint8Array): void {

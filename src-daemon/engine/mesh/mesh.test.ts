@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import type { FilterRule, Node } from '../../../src-contract/control/map.ts'
 import type { IpPort } from '../../../src-contract/ids.ts'
 import type { NetcheckReport } from '../../../src-contract/localapi/netcheck.ts'
@@ -201,6 +201,16 @@ describe('two meshes over loopback', () => {
     configure(again, [nodeOf(a)])
     configure(a, [nodeOf(again)])
     expect((await ping(a, nodeOf(again))).Err).toBe('')
+  })
+
+  test('[PATH-16] a handshake that a dead relay swallowed goes again in the moment an address appears', async () => {
+    const [a, b] = [await openSide(1), await openSide(2)]
+    configure(a, [nodeOf(b, { Endpoints: [] })])
+    configure(b, [nodeOf(a)])
+    const pong = ping(a, nodeOf(b))
+    await vi.waitFor(() => expect(a.relayed).toEqual([1]))
+    configure(a, [nodeOf(b)])
+    expect((await pong).Err).toBe('') // within three seconds; the retry comes after five
   })
 
   test('a peer that left, an expired one and an unknown one are not reached', async () => {

@@ -23,8 +23,8 @@ export interface MeshPeer {
   /** Region the peer was last heard over. */
   heardRegion: number | undefined
   lastWriteMs: number
-  /** A handshake message that found no way out: it goes with the first way that appears. */
-  unsent: { readonly bytes: Uint8Array; readonly at: Ms } | undefined
+  /** A handshake message that found no way out, or the relay only: it goes (again) with the first address that appears. */
+  unsent: { readonly bytes: Uint8Array; readonly at: Ms; readonly wasRelayed: boolean } | undefined
 }
 
 export class PeerTable {
