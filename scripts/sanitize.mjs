@@ -56,7 +56,7 @@ export async function openSanitizer(kind) {
     PINTAIL_ADDON: join(root, 'build', `native-${kind}`, 'pintail.node'),
     ASAN_OPTIONS: `${common}:detect_leaks=0:detect_stack_use_after_return=1`,
     UBSAN_OPTIONS: `${common}:print_stacktrace=1:halt_on_error=1`,
-    TSAN_OPTIONS: `${common}:ignore_noninstrumented_modules=1:second_deadlock_stack=1:report_signal_unsafe=0`,
+    TSAN_OPTIONS: `${common}:ignore_noninstrumented_modules=1:second_deadlock_stack=1:report_signal_unsafe=0:atexit_sleep_ms=100`,
   }
   return {
     /** The command line of Node with these words. */
