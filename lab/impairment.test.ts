@@ -62,3 +62,12 @@ test('packets over the size vanish, whatever else happens', () => {
   expect(drain(queue, 0)).toEqual([1])
   expect(queue.counters.tooLarge).toBe(1)
 })
+
+test('a replay comes once more, later, and delays nothing', () => {
+  const queue = new ImpairedQueue({ ...perfectLine, replayMs: 50 }, dice(1))
+  queue.put(frame(1), 0)
+  queue.put(frame(2), 10)
+  expect(drain(queue, 10)).toEqual([1, 2])
+  expect(drain(queue, 59)).toEqual([1])
+  expect(drain(queue, 100)).toEqual([2])
+})

@@ -8,6 +8,8 @@ export interface Impairment {
   readonly jitterMs: number
   readonly lossPercent: number
   readonly duplicatePercent: number
+  /** Each frame comes once more this much later, as from somebody who has recorded it. 0 = none does. */
+  readonly replayMs: number
   /** This share of frames skips the delay and overtakes. */
   readonly reorderPercent: number
   /** 0 = unlimited. */
@@ -23,6 +25,7 @@ export const perfectLine: Impairment = {
   jitterMs: 0,
   lossPercent: 0,
   duplicatePercent: 0,
+  replayMs: 0,
   reorderPercent: 0,
   rateMbit: 0,
   maxPacketBytes: 0,
@@ -54,7 +57,7 @@ export class ImpairedQueue {
   }
 
   put(frame: Uint8Array, nowMs: number): void {
-    const { lossPercent, duplicatePercent, maxPacketBytes } = this.impairment
+    const { lossPercent, duplicatePercent, replayMs, maxPacketBytes } = this.impairment
     this.counters.in++
     if (maxPacketBytes > 0 && frame.length > maxPacketBytes + ETHERNET_BYTES) {
       this.counters.tooLarge++
@@ -66,6 +69,7 @@ export class ImpairedQueue {
     }
     this.#schedule(frame, nowMs)
     if (this.#chance(duplicatePercent)) this.#schedule(frame, nowMs)
+    if (replayMs > 0) this.#insert(frame, nowMs + replayMs)
   }
 
   /** Frames whose time has come, in order. */
@@ -100,6 +104,10 @@ export class ImpairedQueue {
     const jitter = jitterMs === 0 ? 0 : (this.#random01() * 2 - 1) * jitterMs
     const dueMs = overtakes ? nowMs : Math.max(leavesMs + delayMs + jitter, this.#lastDueMs)
     if (!overtakes) this.#lastDueMs = dueMs
+    this.#insert(frame, dueMs)
+  }
+
+  #insert(frame: Uint8Array, dueMs: number): void {
     const entry = { dueMs, order: this.#order++, frame }
     let at = this.#waiting.length
     while (at > 0 && this.#waiting[at - 1]!.dueMs > dueMs) at--
