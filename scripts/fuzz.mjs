@@ -169,7 +169,7 @@ async function fuzz(target) {
   return false
 }
 
-/** The inputs that reach the most, smallest first, as many as fit. */
+/** The fewest inputs that reach all that is known to be reached, smallest first, as many as fit. */
 async function minimise(target) {
   const corpus = join(sources, 'corpus', target)
   const live = join(output, 'corpus', target)
@@ -177,13 +177,20 @@ async function minimise(target) {
   for (const folder of [corpus, live]) mkdirSync(folder, { recursive: true })
   rmSync(fresh, { recursive: true, force: true })
   mkdirSync(fresh, { recursive: true })
-  const { code, text } = await runTarget(target, ['-merge=1', '-max_len=4096', fresh, corpus, live])
+  const { code, text } = await runTarget(target, [
+    '-set_cover_merge=1',
+    '-use_counters=0',
+    '-max_len=4096',
+    fresh,
+    corpus,
+    live,
+  ])
   if (code !== 0) throw new Error(`${target}: ${text.slice(-2000)}`)
   const bySize = readdirSync(fresh)
     .map((name) => ({ name, size: statSync(join(fresh, name)).size }))
     .sort((a, b) => a.size - b.size)
-  rmSync(corpus, { recursive: true, force: true })
-  mkdirSync(corpus, { recursive: true })
+  // Those that once broke something are there for good.
+  for (const name of readdirSync(corpus)) if (!name.startsWith('found-')) rmSync(join(corpus, name))
   let total = 0
   let kept = 0
   for (const { name, size } of bySize) {
