@@ -91,7 +91,7 @@ export class Daemon {
     ]
     const environment = { ...process.env, ...this.options.environment }
     if (kind === 'ours') {
-      const script = join(repository, 'src-daemon', 'main.ts')
+      const script = join(repository, 'bin', 'pintaild.mjs')
       const clock = isFast ? ['--import', join(repository, 'lab', 'fast-wireguard.ts')] : []
       this.#process = this.host.start(process.execPath, [...clock, script, ...common], { env: environment })
     } else {

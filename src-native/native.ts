@@ -184,6 +184,7 @@ class NativePath implements DataPath {
 
   writeToHost(packet: Uint8Array): void {
     this.#native.writeToHost(this.#handle, packet)
+    this.#planFlush()
   }
 
   /** Everything of this turn goes out together, right after the code that is running now. */

@@ -288,22 +288,15 @@ napi_value sendPacket(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// Copies a packet to where it may be changed; what holds on to it is flushed before that place is used again.
-uint8_t* copied(std::vector<uint8_t>& place, const uint8_t* bytes, size_t size) {
-  place.assign(bytes, bytes + size);
-  return place.data();
-}
-
 // receiveFromRelay(handle, datagram)
 napi_value receiveFromRelay(napi_env env, napi_callback_info info) {
   Call call(env, info);
   uint8_t* bytes = nullptr;
   size_t size = 0;
   if (call.path == nullptr || !call.readBytes(1, bytes, size) || call.handle->closed || size > kMaxSuperPacket) return nullptr;
-  std::vector<uint8_t> copy;
-  Lane& lane = call.path->lane();
-  call.path->engine().fromRelay(lane, copied(copy, bytes, size), static_cast<uint32_t>(size));
-  lane.host.flush();
+  const uint32_t size32 = static_cast<uint32_t>(size);
+  uint8_t* const copy = call.path->keep(bytes, size32);
+  call.path->engine().fromRelay(call.path->lane(), copy, size32);
   return nullptr;
 }
 
@@ -313,10 +306,9 @@ napi_value writeToHost(napi_env env, napi_callback_info info) {
   uint8_t* bytes = nullptr;
   size_t size = 0;
   if (call.path == nullptr || !call.readBytes(1, bytes, size) || call.handle->closed || size > kMaxSuperPacket) return nullptr;
-  std::vector<uint8_t> copy;
-  Lane& lane = call.path->lane();
-  call.path->engine().toHost(lane, copied(copy, bytes, size), static_cast<uint32_t>(size));
-  lane.host.flush();
+  const uint32_t size32 = static_cast<uint32_t>(size);
+  uint8_t* const copy = call.path->keep(bytes, size32);
+  call.path->engine().toHost(call.path->lane(), copy, size32);
   return nullptr;
 }
 
@@ -381,6 +373,12 @@ napi_value close(napi_env env, napi_callback_info info) {
 }
 
 // For tests of a manual path.
+
+// A copy that may be changed.
+uint8_t* copied(std::vector<uint8_t>& place, const uint8_t* bytes, size_t size) {
+  place.assign(bytes, bytes + size);
+  return place.data();
+}
 
 // setClock(handle, ms)
 napi_value setClock(napi_env env, napi_callback_info info) {

@@ -79,9 +79,21 @@ Lane& Path::lane() {
 }
 
 void Path::flush() {
-  if (lane_ == nullptr) return;
-  lane_->out.flush();
-  lane_->host.flush();
+  if (lane_ != nullptr) {
+    lane_->out.flush();
+    lane_->host.flush();
+  }
+  keptBytes_ = 0;
+}
+
+uint8_t* Path::keep(const uint8_t* bytes, uint32_t size) {
+  constexpr uint32_t kKeptBytes = 256 << 10;
+  if (kept_.empty()) kept_.resize(kKeptBytes);
+  if (keptBytes_ + size > kKeptBytes) flush();
+  uint8_t* const copy = kept_.data() + keptBytes_;
+  if (size > 0) memcpy(copy, bytes, size);
+  keptBytes_ += size;
+  return copy;
 }
 
 void Path::setInterface(int fd, Offload offload) {

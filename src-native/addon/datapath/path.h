@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "engine.h"
 #include "interface-out.h"
@@ -43,6 +44,8 @@ class Path {
   // JavaScript's own lane.
   Lane& lane();
   void flush();
+  // A copy that may be changed and lasts until flush(), which comes early when there are many.
+  uint8_t* keep(const uint8_t* bytes, uint32_t size);
 
   // Tests: by hand instead of by threads.
   class Recorder;
@@ -68,6 +71,8 @@ class Path {
   std::unique_ptr<HostOut> hostOut_;   // JavaScript's
   std::unique_ptr<HostOut> hostOutOfReceiver_;
   std::unique_ptr<Lane> lane_;
+  std::vector<uint8_t> kept_;
+  uint32_t keptBytes_ = 0;
   int interface_ = -1;
   Offload offload_ = Offload::kNone;
   int v4_ = -1;
