@@ -22,16 +22,19 @@ export interface PlainPair {
   stop(): Promise<void>
 }
 
-/** `meetAt`: where each looks for the other, when that is not the other's host. */
+/** `stepsBack`: the wall clock of the first, one of ours, does. `meetAt`: where each looks for the other, when that is not the other's host. */
 export async function openPlainPair(
   internet: Internet,
   kinds: readonly ['ours' | 'stock', 'ours' | 'stock'],
-  { isFast = false, meetAt }: { isFast?: boolean; meetAt?: string } = {},
+  { isFast = false, stepsBack = false, meetAt }: { isFast?: boolean; stepsBack?: boolean; meetAt?: string } = {},
 ): Promise<PlainPair> {
   const number = ++pairs
   const open = async (kind: 'ours' | 'stock', side: 'a' | 'b') => {
     const { host, address: underlay } = await internet.publicHost(`plain-${side}${number}`)
-    const device = await PlainWireGuard.start(host, `pp${side}${number}`, kind, { isFast })
+    const device = await PlainWireGuard.start(host, `pp${side}${number}`, kind, {
+      isFast,
+      stepsBack: stepsBack && side === 'a',
+    })
     const keys = await createKeys()
     await device.set('private-key', device.keyFile(keys.privateKey), 'listen-port', String(PORT))
     const address = `10.99.${number}.${side === 'a' ? 1 : 2}`

@@ -62,12 +62,13 @@ export class PlainWireGuard {
     host: Host,
     name: string,
     kind: 'ours' | 'stock',
-    { isFast = false }: { isFast?: boolean } = {},
+    { isFast = false, stepsBack = false }: { isFast?: boolean; stepsBack?: boolean } = {},
   ): Promise<PlainWireGuard> {
     const stock = kind === 'stock' ? stockProgram(isFast ? 'fast/wireguard' : 'wireguard') : undefined
     if (kind === 'stock' && stock === undefined) throw new Error('no wireguard-go; npm run peers installs it')
     const env = { ...process.env, LOG_LEVEL: 'verbose' }
-    const clock = isFast ? ['--import', join(repository, 'lab', 'fast-wireguard.ts')] : []
+    const clocks = [...(isFast ? ['fast-wireguard.ts'] : []), ...(stepsBack ? ['clock-steps-back.ts'] : [])]
+    const clock = clocks.flatMap((name) => ['--import', join(repository, 'lab', name)])
     const ours = [...clock, join(repository, 'src-daemon', 'wireguard-main.ts'), '-f', name]
     const child =
       stock !== undefined

@@ -1,10 +1,14 @@
 /**
  * What other implementations rely on, on the wire beside wireguard-go [docs/rules/wireguard.md WG-9]: a machine between the
- * two tells what passed. Renewal (WG-9.4) is in `rekey.lab.test.ts`, replay (WG-9.10) in `replay.lab.test.ts`; that a session
- * may begin with TSMP (WG-9.9) every session with tailscaled shows, for both daemons begin so.
+ * two tells what passed. Renewal (WG-9.4) is in `rekey.lab.test.ts`, replay (WG-9.10) in `replay.lab.test.ts`.
  */
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { stockProgram } from './daemon.ts'
+import { ControlServer } from './control-server.ts'
+import { Daemon, stockProgram } from './daemon.ts'
+import { discard } from './demo-network.ts'
 import { eventually } from './eventually.ts'
 import { execute } from './host.ts'
 import { Internet } from './internet.ts'
@@ -33,7 +37,7 @@ describe.skipIf(!hasWg || stockProgram('wireguard') === undefined)('beside wireg
   })
   afterAll(() => internet?.close())
 
-  async function meet(options: { isFast?: boolean } = {}): Promise<void> {
+  async function meet(options: { isFast?: boolean; stepsBack?: boolean } = {}): Promise<void> {
     const middle = await internet.publicHost('middle')
     pair = await openPlainPair(internet, ['ours', 'stock'], { ...options, meetAt: middle.address })
     we = pair.a.underlay
@@ -92,6 +96,20 @@ describe.skipIf(!hasWg || stockProgram('wireguard') === undefined)('beside wireg
     }
   })
 
+  const hasFast = stockProgram('fast/wireguard') !== undefined
+  test.skipIf(!hasFast)('[WG-9.6] our clock steps back by a day: they go on answering our renewals', async () => {
+    await meet({ isFast: true, stepsBack: true })
+    const { stdout } = await pair.a.host.run('ping', ['-q', '-n', '-i', '0.1', '-w', '16', '-W', '1', pair.b.address], {
+      timeoutMs: 25_000,
+    })
+    const initiations = box.passed.filter(({ from, type }) => from === we && type === 1)
+    // One every four seconds, and a second try when the first is not answered.
+    expect(initiations.length).toBeGreaterThanOrEqual(3)
+    expect(initiations.length).toBeLessThanOrEqual(5)
+    expect(box.passed.filter(({ from, type }) => from === they && type === 2)).toHaveLength(initiations.length)
+    expect(stdout).toMatch(/ 0% packet loss|[01]\.\d+% packet loss/)
+  })
+
   test('[WG-9.7] one byte and unknown types get no answer and do no harm', async () => {
     await meet()
     expect(await ping('a')).toBe(1)
@@ -129,3 +147,51 @@ describe.skipIf(!hasWg || stockProgram('wireguard') === undefined)('beside wireg
     expect((await pair.a.device.figures()).peers.get(pair.b.publicKey)?.endpoint).toMatch(/:51821$/)
   })
 })
+
+/** Counts, at `eth0`, what we send with the counter 0: by its size a TSMP message with a disco key over IPv4, or other. */
+const firstPackets = `
+table inet first {
+  counter tsmp { }
+  counter other { }
+  chain out {
+    type filter hook output priority filter;
+    oifname "eth0" meta l4proto 17 @th,64,32 0x04000000 @th,128,64 0x0 udp length 104 counter name tsmp return
+    oifname "eth0" meta l4proto 17 @th,64,32 0x04000000 @th,128,64 0x0 counter name other
+  }
+}`
+
+test.skipIf(stockProgram('tailscaled') === undefined)(
+  '[WG-9.9] our session with tailscaled begins with TSMP, and carries what follows',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pt-'))
+    const internet = await Internet.create()
+    try {
+      const control = await ControlServer.start(await internet.publicHost('control', ['203.0.113.10']), {
+        folder: join(folder, 'c'),
+      })
+      const key = await control.createKey()
+      const open = async (kind: 'ours' | 'stock'): Promise<Daemon> => {
+        const { host } = await internet.publicHost(kind)
+        const daemon = await Daemon.start(host, { kind, folder: join(folder, kind) })
+        await daemon.join(control.url, key, { Hostname: kind })
+        return daemon
+      }
+      const [ours, stock] = [await open('ours'), await open('stock')]
+      await ours.untilDirect(await stock.address(), 30_000)
+      await stock.untilDirect(await ours.address(), 30_000)
+      await ours.host.rules(firstPackets)
+      const words = ['-n', '-c', '3', '-i', '0.3', '-s', '900', '-W', '3', await stock.address()]
+      expect((await ours.host.run('ping', words)).stdout).toContain('3 received')
+      const { nftables } = JSON.parse(await ours.host.must('nft', ['-j', 'list', 'counters'])) as {
+        nftables: { counter?: { name: string; packets: number } }[]
+      }
+      const counts = nftables.flatMap(({ counter }) => (counter === undefined ? [] : [[counter.name, counter.packets]]))
+      expect(Object.fromEntries(counts)).toEqual({ tsmp: 1, other: 0 })
+      await Promise.all([ours.stop(), stock.stop()])
+      await control.stop()
+    } finally {
+      await internet.close()
+      discard(folder)
+    }
+  },
+)
