@@ -69,6 +69,8 @@ async function vitest(name, words, wrap = (program) => [node24, ...program]) {
 }
 
 const suiteOf = (config) => ['run', '--config', config]
+/** As on a system that the addon does not exist for yet: everything above the door must not need it. */
+const withoutAddon = (program) => ['env', 'PINTAIL_ADDON=none', node24, ...program]
 const inLab = (program) => sandboxed([node24, ...program])
 
 /** A script that ends with its own sum. */
@@ -116,6 +118,8 @@ const suites = {
   'types of tests': () => single([...tool('tsc'), '-p', 'tsconfig.test.json']),
   'lint and purity': () => single([node24, join(root, 'scripts', 'check.mjs'), '--lint']),
   unit: () => vitest('unit', suiteOf('vitest.config.ts')),
+  'unit without the addon': () =>
+    vitest('bare', [...suiteOf('vitest.config.ts'), 'src-daemon', 'src-native'], withoutAddon),
   lab: () =>
     noLab === undefined ? vitest('lab', suiteOf('vitest.lab.config.ts'), inLab) : skip(`the laboratory: ${noLab}`),
   address: () => sanitized('address'),
