@@ -113,3 +113,14 @@ describe.skipIf(stock.length === 0)('F12 with a stock peer', () => {
     expect(await report(line.near.daemon, line.far.address)).toMatchObject({ kind: 'relay' })
   })
 })
+
+test('F12 the relay goes too: small packets still pass', async () => {
+  const { near, far } = net.lines[0]!
+  await net.cutRelay()
+  await eventually(
+    'a small packet passes',
+    async () => ((await near.daemon.icmp(far.address)).length > 0 ? true : undefined),
+    { withinMs: 15_000 },
+  )
+  expect(await near.daemon.icmp(far.address, { count: 5 })).toHaveLength(5)
+})

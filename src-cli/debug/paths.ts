@@ -42,7 +42,10 @@ export function pathRows(name: string, report: PathReport | undefined): string {
     const way = wayText(step.to, { ...step, derpRegionCode: '' })
     return `  ${step.at}\t${step.from} → ${way}\t${step.reason}\t\n`
   })
-  return head + history.join('')
+  const narrow = report.candidates.flatMap(({ endpoint, tooSmallForBytes: bytes }) =>
+    bytes === undefined ? [] : [`  ${endpoint}\tpath MTU too small, ${bytes} bytes\t\t\n`],
+  )
+  return head + narrow.join('') + history.join('')
 }
 
 function wayText(kind: PathReport['kind'], at: { endpoint: string; derpRegion: number; derpRegionCode: string }) {

@@ -82,6 +82,7 @@ export class Core {
       onLinks: () => {
         this.evaluate()
         this.#watchRelays()
+        this.#watchWidths()
       },
       onRouter: (result) => this.#onRouter(result),
       onSockets: (problem) => {
@@ -267,6 +268,12 @@ export class Core {
       return
     }
     this.#relayTimer ??= setTimeout(() => this.health.set('no-relay'), NO_RELAY_PATIENCE_MS).unref()
+  }
+
+  #watchWidths(): void {
+    const narrow = this.plane.narrowPeers ?? []
+    if (narrow.length === 0) this.health.clear('path-too-narrow')
+    else this.health.set('path-too-narrow', narrow.join('; '))
   }
 
   get #hasRelays(): boolean {

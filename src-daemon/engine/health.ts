@@ -48,6 +48,13 @@ export const healthRows = {
     text: (detail) => `The system gives no UDP sockets (${detail}). Trying again until it does.`,
     impactsConnectivity: true,
   },
+  'path-too-narrow': {
+    severity: 'medium',
+    title: 'Path MTU too small',
+    text: (detail) =>
+      `The direct path loses full packets and there is no relay to use instead (${detail}). Small packets pass, transfers may hang.`,
+    impactsConnectivity: true,
+  },
   'slow-datapath': {
     severity: 'low',
     title: 'Slow data path',

@@ -47,6 +47,8 @@ export interface DataPlane {
   /** Relay connections plus live sessions. */
   readonly liveLinks: number
   readonly liveRelays: number
+  /** Peers that only a direct path reaches which loses full packets, with the size that is lost. */
+  readonly narrowPeers?: readonly string[]
   /** Makes it so. With a delta only what it names is looked at; without one, everything. */
   configure(config: PlaneConfig, delta?: NetmapDelta): void
   deconfigure(): void

@@ -67,6 +67,7 @@ export class MeshSession {
   #netmap: Netmap | undefined
   #shieldsUp: boolean | undefined
   readonly #established = new Set<number>()
+  readonly #narrow = new Map<number, string>()
   #timer: NodeJS.Timeout | undefined
   #timerAt: Ms = Number.POSITIVE_INFINITY
   #closed = false
@@ -104,6 +105,11 @@ export class MeshSession {
 
   get liveRelays(): number {
     return this.#relays.liveCount
+  }
+
+  /** Names of peers that only a path reaches which loses full packets, with the size that is lost. */
+  get narrowPeers(): readonly string[] {
+    return [...this.#narrow].filter(([id]) => this.#peers.byId(id) !== undefined).map(([, text]) => text)
   }
 
   get liveLinks(): number {
@@ -390,6 +396,7 @@ export class MeshSession {
     const peer = this.#peers.byId(peerId)
     if (peer === undefined) return
     const report = this.#paths.report(peerId, this.#o.now())
+    this.#noteNarrow(peer, report)
     const isQuiet = report.kind === 'idle' && report.history.length <= 1 // each peer of a map begins like that
     this.#o.log[isQuiet ? 'debug' : 'info']('path', {
       peer: peer.node.Name,
@@ -399,6 +406,16 @@ export class MeshSession {
       region: report.derpRegion,
       reason: report.history.at(-1)?.reason,
     })
+  }
+
+  #noteNarrow(peer: MeshPeer, report: PathReport): void {
+    const inUse = report.kind === 'direct' ? report.candidates.find((c) => c.endpoint === report.endpoint) : undefined
+    const bytes = inUse?.tooSmallForBytes
+    const text = bytes === undefined ? undefined : `${peer.node.Name.replace(/\.$/, '')}, ${bytes} bytes`
+    if (this.#narrow.get(peer.id) === text) return
+    if (text === undefined) this.#narrow.delete(peer.id)
+    else this.#narrow.set(peer.id, text)
+    this.#o.onLinks()
   }
 
   #arm(): void {

@@ -213,6 +213,21 @@ describe('two meshes over loopback', () => {
     expect((await pong).Err).toBe('') // within three seconds; the retry comes after five
   })
 
+  test('[PATH-12] a peer that only a narrow path reaches is named, until it leaves', async () => {
+    const [a, b] = [await openSide(1), await openSide(2)]
+    const endpoint = `127.0.0.1:${b.port}` as IpPort
+    const candidates = [{ endpoint, source: 'netmap' as const, lastPongMs: 1, tooSmallForBytes: 1340 }]
+    a.paths.report = () => ({ ...new StaticPaths().report(), kind: 'direct', endpoint, candidates })
+    a.paths.handleOwnEndpoints = () => [{ kind: 'pathChanged', peer: 1 }]
+    let told = 0
+    a.mesh.events = { ...a.mesh.events, onLinks: () => told++ }
+    configure(a, [nodeOf(b)])
+    await vi.waitFor(() => expect(a.mesh.narrowPeers).toEqual(['host2, 1340 bytes']))
+    expect(told).toBeGreaterThan(0)
+    configure(a, [])
+    expect(a.mesh.narrowPeers).toEqual([])
+  })
+
   test('a peer that left, an expired one and an unknown one are not reached', async () => {
     const [a, b] = [await openSide(1), await openSide(2)]
     configure(a, [nodeOf(b)])

@@ -135,6 +135,10 @@ export class Mesh implements DataPlane {
     return this.#session?.liveLinks ?? 0
   }
 
+  get narrowPeers(): readonly string[] {
+    return this.#session?.narrowPeers ?? []
+  }
+
   get liveRelays(): number {
     return this.#session?.liveRelays ?? 0
   }

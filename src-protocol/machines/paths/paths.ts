@@ -366,7 +366,7 @@ export class Paths {
     }
     const destination = entry.path.destination(now)
     const relayRegion = entry.path.relayRegion
-    const shown = `${destination.udp ?? ''} ${destination.relay} ${relayRegion} ${entry.path.kind(now)}`
+    const shown = `${destination.udp ?? ''} ${destination.relay} ${relayRegion} ${entry.path.kind(now)} ${entry.path.isNarrow}`
     if (shown !== entry.shown) {
       entry.shown = shown
       effects.push(

@@ -119,6 +119,11 @@ export class PeerPath {
     return this.#best
   }
 
+  /** Does the best address lose full packets? */
+  get isNarrow(): boolean {
+    return this.#isNarrow()
+  }
+
   get relayRegion(): number {
     return this.#facts.derpRegion !== 0 ? this.#facts.derpRegion : this.#heardRegion
   }
