@@ -35,9 +35,9 @@ export interface NativeOptions extends DataPathOptions {
 }
 
 export async function openNative(addon: Addon, options: NativeOptions): Promise<DataPath> {
-  const path = new NativePath(addon, options)
+  const path = new NativePath(addon.dataPath, options, 0)
   try {
-    await path.open()
+    await path.open(addon)
   } catch (error) {
     await path.close()
     throw error
@@ -45,11 +45,12 @@ export async function openNative(addon: Addon, options: NativeOptions): Promise<
   return path
 }
 
-class NativePath implements DataPath {
-  readonly #addon: Addon
+/** Exported for tests, which drive one by hand (`manual`, see `native-addon.ts`) instead of opening it. */
+export class NativePath implements DataPath {
+  #addon: Addon | undefined
   readonly #native: NativeFunctions
   readonly #options: NativeOptions
-  readonly #handle: NativeHandle
+  readonly handle: NativeHandle
   readonly whyNotNative = undefined
   readonly #keyBytes = new Uint8Array(64)
   tunName: string | undefined
@@ -60,43 +61,46 @@ class NativePath implements DataPath {
   #activityTimer: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(addon: Addon, options: NativeOptions) {
-    this.#addon = addon
-    this.#native = addon.dataPath
+  constructor(native: NativeFunctions, options: NativeOptions, manual: 0 | 1 | 2) {
+    this.#native = native
     this.#options = options
-    this.#handle = this.#native.create(options.mtuBytes, options.aead, 0)
+    this.handle = native.create(options.mtuBytes, options.aead, manual)
   }
 
-  async open(): Promise<void> {
+  async open(addon: Addon): Promise<void> {
+    this.#addon = addon
     const { tunName, mtuBytes, udpPort } = this.#options
     await this.#openSockets(udpPort)
     let fd = -1
     if (tunName !== undefined) {
-      const device = openTunDevice(this.#addon, tunName, mtuBytes)
+      const device = openTunDevice(addon, tunName, mtuBytes)
       fd = device.fd
       this.tunName = device.name
       this.#tunOffload = device.offload
-      this.#tunState = new TunState(this.#addon, fd, (state) =>
+      this.#tunState = new TunState(addon, fd, (state) =>
         this.#options.onEvents([{ kind: state === 'up' ? 'tunUp' : 'tunDown' }]),
       )
     }
-    this.#native.start(this.#handle, fd, this.#tunOffload, () => this.#deliver())
+    this.#native.start(this.handle, fd, this.#tunOffload, () => this.deliver())
   }
 
   async #openSockets(port: number): Promise<void> {
+    const addon = this.#addon
+    if (addon === undefined) throw new Error('this path is driven by hand')
     const opened = await openBothFamilies(port, async (family, wanted) => {
-      const { fd, port: bound } = this.#addon.openUdp(family, wanted, this.#options.fwmark)
+      const { fd, port: bound } = addon.openUdp(family, wanted, this.#options.fwmark)
       return { port: bound, socket: fd }
     })
-    this.#native.setSockets(this.#handle, opened.v4, opened.v6 ?? NO_SOCKET)
+    this.#native.setSockets(this.handle, opened.v4, opened.v6 ?? NO_SOCKET)
     this.udpPorts = opened.ports
   }
 
   // Up
 
-  #deliver(): void {
+  /** Hands up what waits. */
+  deliver(): void {
     if (this.#closed) return
-    const buffer = this.#native.take(this.#handle)
+    const buffer = this.#native.take(this.handle)
     if (buffer === undefined) return
     const events: DoorEvent[] = []
     for (const event of readEvents(buffer)) this.#sort(event, events)
@@ -111,7 +115,7 @@ class NativePath implements DataPath {
       return
     }
     if (event.kind === 'activity') this.#askForActivity()
-    if (event.kind === 'confirmed') this.#native.reap(this.#handle, event.peer)
+    if (event.kind === 'confirmed') this.#native.reap(this.handle, event.peer)
     events.push(event)
   }
 
@@ -119,7 +123,7 @@ class NativePath implements DataPath {
   #askForActivity(): void {
     this.#activityTimer ??= setTimeout(() => {
       this.#activityTimer = undefined
-      this.#deliver()
+      this.deliver()
     }, ACTIVITY_MS)
     this.#activityTimer.unref()
   }
@@ -127,40 +131,40 @@ class NativePath implements DataPath {
   // Tables
 
   setPeer({ peer, allowedIps, jailed }: PeerTable): void {
-    this.#native.setPeer(this.#handle, peer, jailed ? 1 : 0, packPrefixes(allowedIps))
+    this.#native.setPeer(this.handle, peer, jailed ? 1 : 0, packPrefixes(allowedIps))
   }
 
   removePeer(peer: PeerId): void {
-    this.#native.removePeer(this.#handle, peer)
+    this.#native.removePeer(this.handle, peer)
   }
 
   addKeypair({ peer, localIndex, remoteIndex, sendKey, receiveKey, slot }: Keypair): void {
     const keys = this.#keyBytes
     keys.set(sendKey)
     keys.set(receiveKey, 32)
-    this.#native.addKeypair(this.#handle, peer, localIndex, remoteIndex, keys, slot === 'next' ? 1 : 0)
+    this.#native.addKeypair(this.handle, peer, localIndex, remoteIndex, keys, slot === 'next' ? 1 : 0)
     keys.fill(0)
   }
 
   dropKeypair(localIndex: number): void {
-    this.#native.dropKeypair(this.#handle, localIndex)
+    this.#native.dropKeypair(this.handle, localIndex)
   }
 
   setDestination(peer: PeerId, { udp, vni, relay }: Destination): void {
     const address = udp === undefined ? NO_ADDRESS : addressBytes(udp)
-    this.#native.setDestination(this.#handle, peer, address ?? NO_ADDRESS, vni ?? -1, relay ? 1 : 0)
+    this.#native.setDestination(this.handle, peer, address ?? NO_ADDRESS, vni ?? -1, relay ? 1 : 0)
   }
 
   setFilter(table: FilterTable): void {
-    this.#native.setFilter(this.#handle, packFilter(table))
+    this.#native.setFilter(this.handle, packFilter(table))
   }
 
   setLocalService(addresses: readonly string[]): void {
-    this.#native.setLocalServices(this.#handle, packPrefixes(addresses.map(hostPrefix)))
+    this.#native.setLocalServices(this.handle, packPrefixes(addresses.map(hostPrefix)))
   }
 
   expectEcho(identifier: number): void {
-    this.#native.expectEcho(this.#handle, identifier)
+    this.#native.expectEcho(this.handle, identifier)
   }
 
   // Sending
@@ -168,22 +172,22 @@ class NativePath implements DataPath {
   sendDatagram(to: IpPort, bytes: Uint8Array): void {
     const address = addressBytes(to)
     if (address === undefined) return
-    this.#native.sendDatagram(this.#handle, address, bytes)
+    this.#native.sendDatagram(this.handle, address, bytes)
     this.#planFlush()
   }
 
   sendPacket(peer: PeerId, packet: Uint8Array): void {
-    this.#native.sendPacket(this.#handle, peer, packet)
+    this.#native.sendPacket(this.handle, peer, packet)
     this.#planFlush()
   }
 
   receiveFromRelay(_peer: PeerId, bytes: Uint8Array): void {
-    this.#native.receiveFromRelay(this.#handle, bytes)
+    this.#native.receiveFromRelay(this.handle, bytes)
     this.#planFlush()
   }
 
   writeToHost(packet: Uint8Array): void {
-    this.#native.writeToHost(this.#handle, packet)
+    this.#native.writeToHost(this.handle, packet)
     this.#planFlush()
   }
 
@@ -196,13 +200,13 @@ class NativePath implements DataPath {
 
   #flush(): void {
     this.#isFlushPlanned = false
-    this.#native.flush(this.#handle)
+    this.#native.flush(this.handle)
   }
 
   // Life
 
   async rebind(udpPort: number): Promise<UdpPorts> {
-    this.#native.setSockets(this.#handle, NO_SOCKET, NO_SOCKET)
+    this.#native.setSockets(this.handle, NO_SOCKET, NO_SOCKET)
     try {
       await this.#openSockets(udpPort)
     } catch (error) {
@@ -213,7 +217,7 @@ class NativePath implements DataPath {
   }
 
   stats(): DataPathStats {
-    const { aead, drops, faults, peers: numbers } = this.#native.stats(this.#handle)
+    const { aead, drops, faults, peers: numbers } = this.#native.stats(this.handle)
     const peers = new Map<PeerId, PeerCounters>()
     for (let at = 0; at < numbers.length; at += 5) {
       peers.set(numbers[at]!, {
@@ -236,10 +240,12 @@ class NativePath implements DataPath {
 
   async close(): Promise<void> {
     if (this.#closed) return
+    this.#flush()
+    this.deliver() // what it has to say for the last time
     this.#closed = true
     clearTimeout(this.#activityTimer)
     this.#tunState?.close()
-    this.#native.close(this.#handle)
+    this.#native.close(this.handle)
   }
 }
 
