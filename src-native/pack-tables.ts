@@ -72,15 +72,18 @@ class Packer {
   }
 
   u8(value: number): void {
-    this.#view.setUint8(this.#room(1), value)
+    const at = this.#room(1)
+    this.#bytes[at] = value
   }
 
   u16(value: number): void {
-    this.#view.setUint16(this.#room(2), value)
+    const at = this.#room(2) // which may replace the view
+    this.#view.setUint16(at, value)
   }
 
   list<T>(items: readonly T[], pack: (item: T) => void): void {
-    this.#view.setUint32(this.#room(4), items.length)
+    const at = this.#room(4)
+    this.#view.setUint32(at, items.length)
     for (const item of items) pack(item)
   }
 
