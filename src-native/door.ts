@@ -55,11 +55,20 @@ export interface CompiledRule {
 
 export interface FilterTable {
   readonly rules: readonly CompiledRule[]
-  /** Own addresses and advertised routes: destinations that may be reached at all. */
+  /**
+   * Own addresses and advertised routes: destinations that may be reached at all. IPv6 prefixes that name a 4via6 site
+   * (`fd7a:115c:a1e0:b1a:0:SITE::/96` and longer) are translated to IPv4 for the host.
+   */
   readonly localNets: readonly PrefixText[]
   readonly shieldsUp: boolean
   /** TCP ports of our PeerAPI per own address: their SYN always passes; authorisation happens in HTTP. */
   readonly peerApi: readonly { readonly address: string; readonly port: number }[]
+}
+
+/** At most one address of each family. */
+export interface AddressPair {
+  readonly v4?: string | undefined
+  readonly v6?: string | undefined
 }
 
 export interface PeerTable {
@@ -68,6 +77,8 @@ export interface PeerTable {
   readonly allowedIps: readonly PrefixText[]
   /** Only answers to flows we started come in from this peer. */
   readonly jailed: boolean
+  /** By which addresses it knows us, where those are not our own: rewritten both ways. Needs `setOwnAddresses`. */
+  readonly masquerade?: AddressPair | undefined
 }
 
 /** Traffic since the last report of this keypair, merged; at most one per peer and flush. */
@@ -132,6 +143,7 @@ export interface DataPathStats {
 export interface DataPathOptions {
   /** Interface to create, or undefined for none (tests, userspace mode). */
   readonly tunName: string | undefined
+  /** Of the tunnel. TCP connections through it are told to keep their segments below. */
   readonly mtuBytes: number
   /** Wanted UDP port for both families; 0 = any. The v4 socket must bind; v6 may fail. */
   readonly udpPort: number
@@ -156,6 +168,10 @@ export interface DataPath {
   dropKeypair(localIndex: number): void
   setDestination(peer: PeerId, destination: Destination): void
   setFilter(table: FilterTable): void
+  /** What the host calls itself inside the tunnel; for peers with `masquerade`. */
+  setOwnAddresses(addresses: AddressPair): void
+  /** Packets inside the tunnel that carry disco of this public key are dropped. */
+  setOwnDisco(key: Uint8Array | undefined): void
   /** Destinations whose packets come up as `local` instead of going to the host (100.100.100.100, user-space services). */
   setLocalService(addresses: readonly string[]): void
   /** Report echo replies with this identifier as `echoReply` for ten seconds. */

@@ -32,7 +32,10 @@ export interface NativeFunctions {
   /** The sockets (-1: none) are the path's from here on; those of before are closed. */
   setSockets(path: NativeHandle, v4: number, v6: number): void
   /** Prefixes as `pack-tables.ts` packs them. */
-  setPeer(path: NativeHandle, peer: number, jailed: Flag, prefixes: Uint8Array): void
+  setPeer(path: NativeHandle, peer: number, jailed: Flag, prefixes: Uint8Array, masquerade: Uint8Array): void
+  setOwnAddresses(path: NativeHandle, addresses: Uint8Array): void
+  /** Empty: none. */
+  setOwnDisco(path: NativeHandle, key: Uint8Array): void
   removePeer(path: NativeHandle, peer: number): void
   /** `keys`: 32 bytes to send with, 32 to receive with. */
   addKeypair(

@@ -5,6 +5,7 @@
 import type { IpPort } from '../src-contract/ids.ts'
 import type { Addon, TunOffload } from './addon.ts'
 import type {
+  AddressPair,
   DataPath,
   DataPathOptions,
   DataPathStats,
@@ -19,7 +20,7 @@ import type {
 import { TUN_OFFLOADS } from './door.ts'
 import type { AeadName, NativeFunctions, NativeHandle } from './native-addon.ts'
 import { type HostTrouble, readEvents } from './native-events.ts'
-import { hostPrefix, packFilter, packPrefixes } from './pack-tables.ts'
+import { hostPrefix, packFilter, packPrefixes, pairPrefixes } from './pack-tables.ts'
 import { socketAddress } from './slots.ts'
 import { openTunDevice, TunState } from './tun-device.ts'
 import { openBothFamilies, type UdpPorts } from './udp.ts'
@@ -27,6 +28,7 @@ import { openBothFamilies, type UdpPorts } from './udp.ts'
 /** Reports of traffic come this often while there is traffic; everything else comes at once. */
 const ACTIVITY_MS = 50
 const NO_ADDRESS = new Uint8Array(0)
+const NO_KEY = new Uint8Array(0)
 const NO_SOCKET = -1
 
 export interface NativeOptions extends DataPathOptions {
@@ -130,8 +132,17 @@ export class NativePath implements DataPath {
 
   // Tables
 
-  setPeer({ peer, allowedIps, jailed }: PeerTable): void {
-    this.#native.setPeer(this.handle, peer, jailed ? 1 : 0, packPrefixes(allowedIps))
+  setPeer({ peer, allowedIps, jailed, masquerade }: PeerTable): void {
+    const seen = packPrefixes(pairPrefixes(masquerade))
+    this.#native.setPeer(this.handle, peer, jailed ? 1 : 0, packPrefixes(allowedIps), seen)
+  }
+
+  setOwnAddresses(addresses: AddressPair): void {
+    this.#native.setOwnAddresses(this.handle, packPrefixes(pairPrefixes(addresses)))
+  }
+
+  setOwnDisco(key: Uint8Array | undefined): void {
+    this.#native.setOwnDisco(this.handle, key ?? NO_KEY)
   }
 
   removePeer(peer: PeerId): void {

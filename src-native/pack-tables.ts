@@ -11,7 +11,7 @@
  * Prefixes that do not parse are left out, as in the twin.
  */
 import type { PrefixText } from '../src-contract/ids.ts'
-import type { CompiledRule, FilterTable } from './door.ts'
+import type { AddressPair, CompiledRule, FilterTable } from './door.ts'
 import { type ParsedPrefix, prefixOf } from './prefix-map.ts'
 
 const PREFIX_BYTES = 18
@@ -60,6 +60,12 @@ function parsed<T>(items: readonly T[], textOf: (item: T) => PrefixText): (reado
 
 export function hostPrefix(address: string): PrefixText {
   return `${address}/${address.includes(':') ? 128 : 32}`
+}
+
+/** The family of a text is checked: an IPv6 address is not taken for our IPv4 one. */
+export function pairPrefixes(addresses: AddressPair | undefined): PrefixText[] {
+  const { v4, v6 } = addresses ?? {}
+  return [...(v4?.includes('.') ? [hostPrefix(v4)] : []), ...(v6?.includes(':') ? [hostPrefix(v6)] : [])]
 }
 
 class Packer {

@@ -1,6 +1,7 @@
 /** What the twin keeps for one peer. */
 import type { Activity, PeerId } from './door.ts'
 import { KeypairSlots } from './keypairs.ts'
+import type { OwnAddresses } from './masquerade.ts'
 import type { PacketFields } from './packet-fields.ts'
 import { type ParsedPrefix, prefixHolds } from './prefix-map.ts'
 import type { DatagramSource, SocketAddress } from './slots.ts'
@@ -10,6 +11,10 @@ export class PeerEntry {
   readonly keys = new KeypairSlots()
   allowed: readonly ParsedPrefix[] = []
   isJailed = false
+  /** What it calls us, where that is not our own address; undefined = nothing of the kind. */
+  masquerade: OwnAddresses | undefined
+  /** Its own IPv4 address, for what it sends through 4via6; 0 = none. */
+  v4 = 0
   isRemoved = false
 
   udp: SocketAddress | undefined

@@ -14,6 +14,9 @@ export interface TunHandlers {
   readonly onState: (state: 'up' | 'down') => void
 }
 
+/** What the data path needs of an interface. */
+export type HostInterface = Pick<Tun, 'name' | 'offload' | 'write' | 'flush' | 'close'>
+
 export class Tun {
   readonly name: string
   readonly #addon: Addon

@@ -8,6 +8,7 @@ import type { IpPort } from '../src-contract/ids.ts'
 import { encodeTsmpPacket } from '../src-protocol/wire/packet.ts'
 import { type AeadKind, MIN_TRANSPORT_BYTES } from './aead.ts'
 import type {
+  AddressPair,
   DataPath,
   DataPathOptions,
   DataPathStats,
@@ -21,14 +22,27 @@ import type {
 import { TUN_OFFLOADS } from './door.ts'
 import { EventQueue } from './event-queue.ts'
 import { getU32, paddedLength, TransportKeys } from './keypairs.ts'
+import {
+  isEmptyPair,
+  masqueradeIn,
+  masqueradeOut,
+  NO_ADDRESSES,
+  type OwnAddresses,
+  parsePair,
+} from './masquerade.ts'
+import { lowerMss, TCP_SYN } from './mss.ts'
+import { OwnDisco } from './own-disco.ts'
 import { PacketFields, TCP, TSMP } from './packet-fields.ts'
-import { PacketFilter, type Verdict } from './packet-filter.ts'
+import { PacketFilter } from './packet-filter.ts'
 import { PeerEntry } from './peer-entry.ts'
-import { PrefixMap, prefixOf } from './prefix-map.ts'
+import { type ParsedPrefix, PrefixMap, prefixOf } from './prefix-map.ts'
 import { Routes } from './routes.ts'
+import { answerEcho, isServiceEcho } from './service-echo.ts'
 import { type DatagramSource, type SlotBatch, socketAddress } from './slots.ts'
-import type { Tun, TunHandlers } from './tun.ts'
+import type { HostInterface, TunHandlers } from './tun.ts'
 import type { UdpHandlers, UdpPorts, UdpTransport } from './udp.ts'
+import { VIA_GROWTH_BYTES, Via, viaToV4, viaToV6 } from './via.ts'
+import type { ViaEnds } from './via-flows.ts'
 
 const GENEVE_BYTES = 8
 const ECHO_EXPECTED_MS = 10_000
@@ -39,7 +53,7 @@ const OVERFLOW_CODES = new Set(['EAGAIN', 'ENOBUFS'])
 
 export interface TwinParts {
   readonly openUdp: (port: number, handlers: UdpHandlers) => Promise<UdpTransport>
-  readonly openTun: ((handlers: TunHandlers) => Tun) | undefined
+  readonly openTun: ((handlers: TunHandlers) => HostInterface) | undefined
   readonly aead: AeadKind
   /** A plain WireGuard device: no filter, no TSMP, and sources must be routed back to the peer (`open-plain-path.ts`). */
   readonly isPlain?: boolean
@@ -58,7 +72,7 @@ class Twin implements DataPath {
   readonly #options: DataPathOptions
   readonly #parts: TwinParts
   #udp!: UdpTransport
-  #tun: Tun | undefined
+  #tun: HostInterface | undefined
   #closed = false
 
   readonly #peers = new Map<PeerId, PeerEntry>()
@@ -69,6 +83,9 @@ class Twin implements DataPath {
   #localServices = new PrefixMap<true>()
   #hasLocalServices = false
   readonly #expectedEchoes = new Map<number, number>()
+  #ownAddresses: OwnAddresses = NO_ADDRESSES
+  readonly #ownDisco = new OwnDisco()
+  readonly #via = new Via()
 
   readonly #up: EventQueue
 
@@ -82,7 +99,7 @@ class Twin implements DataPath {
       this.#tun?.flush()
       this.#udp.flush()
     })
-    this.#scratch = new Uint8Array(65_536 + 64)
+    this.#scratch = new Uint8Array(65_536 + 128)
   }
 
   async open(): Promise<void> {
@@ -120,10 +137,19 @@ class Twin implements DataPath {
       this.#peers.set(table.peer, peer)
     }
     peer.isJailed = table.jailed
-    this.#routes.replace(
-      peer,
-      table.allowedIps.map(prefixOf).filter((prefix) => prefix !== undefined),
-    )
+    const masquerade = table.masquerade && parsePair(table.masquerade)
+    peer.masquerade = masquerade === undefined || isEmptyPair(masquerade) ? undefined : masquerade
+    const allowed = table.allowedIps.map(prefixOf).filter((prefix) => prefix !== undefined)
+    peer.v4 = ownV4(allowed)
+    this.#routes.replace(peer, allowed)
+  }
+
+  setOwnAddresses(addresses: AddressPair): void {
+    this.#ownAddresses = parsePair(addresses)
+  }
+
+  setOwnDisco(key: Uint8Array | undefined): void {
+    this.#ownDisco.set(key)
   }
 
   removePeer(id: PeerId): void {
@@ -159,6 +185,7 @@ class Twin implements DataPath {
   }
 
   setFilter(table: FilterTable): void {
+    this.#via.setNets(table.localNets)
     this.#filter = new PacketFilter(table, this.#filter)
     this.#jailedFilter = new PacketFilter({ ...table, rules: [], shieldsUp: true }, this.#jailedFilter)
   }
@@ -198,10 +225,14 @@ class Twin implements DataPath {
       this.#up.drop('too-long')
       return
     }
-    if (packet.length > 0 && this.#fields.read(packet, packet.length)) this.#filterOf(peer).remember(this.#fields)
+    const isPacket = packet.length > 0 && this.#fields.read(packet, packet.length)
+    if (isPacket) this.#filterOf(peer).remember(this.#fields)
     const padded = this.#scratch.subarray(0, paddedLength(packet.length, this.#options.mtuBytes))
     padded.set(packet)
     padded.fill(0, packet.length)
+    if (isPacket && peer.masquerade !== undefined) {
+      masqueradeOut(padded, this.#fields, peer.masquerade, this.#ownAddresses)
+    }
     this.#seal(peer, padded, packet.length)
     this.#up.plan()
   }
@@ -220,12 +251,23 @@ class Twin implements DataPath {
       this.#up.drop(length < 20 ? 'out-too_short' : 'out-unknown_protocol')
       return
     }
+    const isPlain = this.#parts.isPlain === true
+    if (!isPlain && isServiceEcho(packet, p)) {
+      answerEcho(packet, p)
+      this.#toHost(packet)
+      return
+    }
+    const forbidden = isPlain ? undefined : this.#forbidden(packet)
+    if (forbidden !== undefined) {
+      this.#up.drop(`out-${forbidden}`)
+      return
+    }
     if (this.#isLocalService(p)) {
       this.#up.push({ kind: 'local', peer: undefined, packet: packet.slice() })
       return
     }
     const peer = this.#routes.lookup(p.family, p.d0, p.d1, p.d2, p.d3)
-    const verdict = this.#outbound(peer)
+    const verdict = isPlain ? 'accept' : (peer === undefined ? this.#filter : this.#filterOf(peer)).outbound(p)
     if (verdict !== 'accept') {
       this.#up.drop(`out-${verdict}`)
       return
@@ -234,15 +276,44 @@ class Twin implements DataPath {
       this.#up.drop('out-no-route')
       return
     }
+    if (this.#via.isOn) {
+      const ends = this.#via.answers(packet, p, peer.id, this.#parts.nowMs())
+      if (typeof ends === 'string') {
+        this.#up.drop(`out-${ends}`)
+        return
+      }
+      if (ends !== undefined) {
+        this.#answerVia(peer, packet, ends)
+        return
+      }
+    }
+    if (!isPlain) this.#changeOutbound(peer, packet)
     const padded = batch.payload(slot, paddedLength(length, this.#options.mtuBytes))
     padded.fill(0, length)
     this.#seal(peer, padded, length)
   }
 
-  #outbound(peer: PeerEntry | undefined): Verdict | 'tsmp' {
-    if (this.#parts.isPlain === true) return 'accept'
+  /** What never leaves, before anybody looks where it would go. */
+  #forbidden(packet: Uint8Array): 'tsmp' | 'own-disco' | undefined {
     if (this.#fields.protocol === TSMP) return 'tsmp'
-    return (peer === undefined ? this.#filter : this.#filterOf(peer)).outbound(this.#fields)
+    return this.#ownDisco.isIn(packet, this.#fields) ? 'own-disco' : undefined
+  }
+
+  #changeOutbound(peer: PeerEntry, packet: Uint8Array): void {
+    const p = this.#fields
+    if (peer.masquerade !== undefined) masqueradeOut(packet, p, peer.masquerade, this.#ownAddresses)
+    if ((p.tcpFlags & TCP_SYN) !== 0) lowerMss(packet, p, this.#options.mtuBytes)
+  }
+
+  /** An answer of the host to what came in by 4via6: a little longer than it was. */
+  #answerVia(peer: PeerEntry, packet: Uint8Array, ends: ViaEnds): void {
+    const length = packet.length + VIA_GROWTH_BYTES
+    const padded = this.#scratch.subarray(0, paddedLength(length, this.#options.mtuBytes))
+    padded.set(packet, VIA_GROWTH_BYTES)
+    padded.fill(0, length)
+    viaToV6(padded, packet.length, ends)
+    if (this.#fields.read(padded, length)) this.#changeOutbound(peer, padded)
+    this.#seal(peer, padded, length)
   }
 
   /** Seals for a peer and sends along its paths; `length` without padding. */
@@ -365,12 +436,17 @@ class Twin implements DataPath {
       this.#toHost(packet)
       return
     }
+    if (peer.masquerade !== undefined) masqueradeIn(packet, p, peer.masquerade, this.#ownAddresses)
     if (p.protocol === TSMP) {
       this.#up.push({ kind: 'tsmp', peer: peer.id, packet: packet.slice() })
       return
     }
     if (this.#isExpectedEcho(p)) {
       this.#up.push({ kind: 'echoReply', peer: peer.id, packet: packet.slice() })
+      return
+    }
+    if (this.#ownDisco.isIn(packet, p)) {
+      this.#up.drop('in-own-disco')
       return
     }
     const filter = this.#filterOf(peer)
@@ -380,8 +456,24 @@ class Twin implements DataPath {
       this.#reject(peer, packet, filter.shieldsUp)
       return
     }
+    if ((p.tcpFlags & TCP_SYN) !== 0) lowerMss(packet, p, this.#options.mtuBytes)
     if (this.#isLocalService(p)) this.#up.push({ kind: 'local', peer: peer.id, packet: packet.slice() })
+    else if (this.#via.isOn) this.#toHostOrVia(peer, packet)
     else this.#toHost(packet)
+  }
+
+  /** Where there are 4via6 networks of ours. */
+  #toHostOrVia(peer: PeerEntry, packet: Uint8Array): void {
+    const p = this.#fields
+    const now = this.#parts.nowMs()
+    if (!this.#via.serves(p)) {
+      if (this.#via.admitPlain(p, now)) this.#toHost(packet)
+      else this.#up.drop('in-via-conflict')
+      return
+    }
+    const problem = this.#via.admit(packet, p, peer.id, peer.v4, now)
+    if (problem === undefined) this.#toHost(packet.subarray(viaToV4(packet, p, peer.v4)))
+    else this.#up.drop(`in-${problem}`)
   }
 
   /** Tells the peer that its connection attempt was refused; only ever for IPv4 SYNs. */
@@ -468,6 +560,11 @@ class Twin implements DataPath {
     this.#tun?.close()
     await this.#udp.close()
   }
+}
+
+/** A node has one address of 100.64.0.0/10; what else it may use is behind it. */
+function ownV4(allowed: readonly ParsedPrefix[]): number {
+  return allowed.find(({ family, bits, w0 }) => family === 4 && bits === 32 && w0 >>> 22 === 0x64400000 >>> 22)?.w0 ?? 0
 }
 
 function isGeneveWireGuard(bytes: Uint8Array): boolean {

@@ -66,4 +66,18 @@ inline void checksumIpv4Header(uint8_t* ip, uint32_t headerLength) {
   store16(ip + 10, static_cast<uint16_t>(~fold(addBytes(0, ip, headerLength))));
 }
 
+// Changes a checksum field for words that change from `removed` to `added` (sums of them). [RFC 1624, equation 3]
+inline void changeChecksum(uint8_t* field, uint64_t removed, uint64_t added) {
+  uint16_t old = 0;
+  memcpy(&old, field, 2);
+  store16(field, static_cast<uint16_t>(~fold(static_cast<uint16_t>(~old) + uint64_t{static_cast<uint16_t>(~fold(removed))} + added)));
+}
+
+// The same for UDP, where zero says that there is no checksum. [RFC 768]
+inline void changeUdpChecksum(uint8_t* field, uint64_t removed, uint64_t added) {
+  if (number16(field) == 0) return;
+  changeChecksum(field, removed, added);
+  if (number16(field) == 0) storeNumber16(field, 0xffff);
+}
+
 }  // namespace pintail

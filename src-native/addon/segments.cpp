@@ -66,6 +66,11 @@ uint32_t Segments::nextLength() const {
   return headerLength_ + (offset + segmentSize_ < length_ ? segmentSize_ : length_ - offset);
 }
 
+Segments::Payload Segments::payload(uint32_t index) const {
+  const uint32_t offset = headerLength_ + index * segmentSize_;
+  return {packet_ + offset, offset + segmentSize_ < length_ ? segmentSize_ : length_ - offset};
+}
+
 uint32_t Segments::take(uint8_t* slot) {
   const uint32_t index = next_++;
   if (protocol_ == 0) {

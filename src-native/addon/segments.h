@@ -15,6 +15,12 @@ class Segments {
   uint32_t count() const { return count_; }
   // What take() will answer.
   uint32_t nextLength() const;
+  struct Payload {
+    const uint8_t* bytes;
+    uint32_t length;
+  };
+  // What packet `index` of a super-packet carries.
+  Payload payload(uint32_t index) const;
   // Writes the next packet to `slot` (at least `room` bytes); answers its length.
   uint32_t take(uint8_t* slot);
 

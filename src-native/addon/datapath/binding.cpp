@@ -145,17 +145,58 @@ napi_value setSockets(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// setPeer(handle, peer, jailed 0|1, prefixes)
+// At most one prefix of a single address for each family.
+bool unpackPair(const uint8_t* bytes, size_t size, AddressPair& addresses) {
+  std::vector<Prefix> prefixes;
+  if (!unpackPrefixes(bytes, size, prefixes)) return false;
+  for (const Prefix& prefix : prefixes) {
+    (prefix.v6 ? addresses.hasV6 : addresses.hasV4) = true;
+    (prefix.v6 ? addresses.v6 : addresses.v4) = prefix.ip;
+  }
+  return true;
+}
+
+// setPeer(handle, peer, jailed 0|1, prefixes, masquerade addresses)
 napi_value setPeer(napi_env env, napi_callback_info info) {
   Call call(env, info);
   int64_t peer = 0;
   int64_t jailed = 0;
   uint8_t* bytes = nullptr;
   size_t size = 0;
-  if (call.path == nullptr || !call.readInt(1, peer) || !call.readInt(2, jailed) || !call.readBytes(3, bytes, size)) return nullptr;
+  uint8_t* masqueradeBytes = nullptr;
+  size_t masqueradeSize = 0;
+  if (call.path == nullptr || !call.readInt(1, peer) || !call.readInt(2, jailed) || !call.readBytes(3, bytes, size) ||
+      !call.readBytes(4, masqueradeBytes, masqueradeSize)) {
+    return nullptr;
+  }
   std::vector<Prefix> allowed;
+  AddressPair masquerade;
   if (!unpackPrefixes(bytes, size, allowed)) return throwErrno(env, "prefixes", EINVAL);
-  call.path->tables().setPeer(peer, jailed != 0, std::move(allowed));
+  if (!unpackPair(masqueradeBytes, masqueradeSize, masquerade)) return throwErrno(env, "masquerade addresses", EINVAL);
+  call.path->tables().setPeer(peer, jailed != 0, std::move(allowed), masquerade);
+  return nullptr;
+}
+
+// setOwnAddresses(handle, addresses)
+napi_value setOwnAddresses(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  uint8_t* bytes = nullptr;
+  size_t size = 0;
+  if (call.path == nullptr || !call.readBytes(1, bytes, size)) return nullptr;
+  AddressPair own;
+  if (!unpackPair(bytes, size, own)) return throwErrno(env, "addresses", EINVAL);
+  call.path->tables().setOwnAddresses(own);
+  return nullptr;
+}
+
+// setOwnDisco(handle, public key or nothing)
+napi_value setOwnDisco(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  uint8_t* bytes = nullptr;
+  size_t size = 0;
+  if (call.path == nullptr || !call.readBytes(1, bytes, size)) return nullptr;
+  if (size != 0 && size != OwnDisco::kKeyBytes) return throwErrno(env, "disco key", EINVAL);
+  call.path->tables().setOwnDisco(size == 0 ? nullptr : bytes);
   return nullptr;
 }
 
@@ -495,6 +536,8 @@ constexpr Export kExports[] = {
     {"start", start},
     {"setSockets", setSockets},
     {"setPeer", setPeer},
+    {"setOwnAddresses", setOwnAddresses},
+    {"setOwnDisco", setOwnDisco},
     {"removePeer", removePeer},
     {"addKeypair", addKeypair},
     {"dropKeypair", dropKeypair},

@@ -3,6 +3,9 @@
 #include <cstring>
 
 #include "../checksum.h"
+#include "masquerade.h"
+#include "mss.h"
+#include "service-echo.h"
 
 namespace pintail {
 
@@ -89,15 +92,23 @@ void Engine::fromHost(Lane& lane, Segments& segments, const uint8_t* packet, uin
     counters_.drop(length < 20 ? Drop::kOutTooShort : Drop::kOutUnknownProtocol, count);
     return;
   }
+  if (isServiceEcho(packet, p)) {
+    answerServiceEcho(lane, segments, p);
+    return;
+  }
+  if (p.protocol == kTsmp) {
+    counters_.drop(Drop::kOutTsmp, count);
+    return;
+  }
+  if (carriesOwnDisco(segments, packet, p)) {
+    counters_.drop(Drop::kOutOwnDisco, count);
+    return;
+  }
   if (tables_.isLocalService(p.v6, p.destination)) {
     while (!segments.isEmpty()) {
       const uint32_t size = segments.take(lane.scratch.get());
       up_.push({.kind = UpKind::kLocal, .bytes = lane.scratch.get(), .size = size});
     }
-    return;
-  }
-  if (p.protocol == kTsmp) {
-    counters_.drop(Drop::kOutTsmp, count);
     return;
   }
   Peer* peer = route(lane, p);
@@ -110,18 +121,85 @@ void Engine::fromHost(Lane& lane, Segments& segments, const uint8_t* packet, uin
     counters_.drop(Drop::kOutNoRoute, count);
     return;
   }
-  while (!segments.isEmpty()) {
-    seal(lane, *peer, segments.nextLength(), [&segments](uint8_t* target) { segments.take(target); });
+  Changes changes;
+  if (!findChanges(lane, *peer, packet, p, count, changes)) return;
+  if (!changes.any()) {
+    while (!segments.isEmpty()) {
+      seal(lane, *peer, segments.nextLength(), [&segments](uint8_t* target) { segments.take(target); });
+    }
+    return;
   }
+  const uint32_t growth = changes.isVia ? kViaGrowth : 0;
+  while (!segments.isEmpty()) {
+    const uint32_t size = segments.nextLength() + growth;
+    seal(lane, *peer, size, [&](uint8_t* target) {
+      segments.take(target + growth);
+      makeChanges(*peer, changes, target, size);
+    });
+  }
+}
+
+bool Engine::findChanges(Lane& lane, const Peer& peer, const uint8_t* packet, const PacketFields& p, uint32_t count, Changes& changes) {
+  changes.masquerade = peer.hasMasquerade;
+  changes.isSyn = (p.tcpFlags & kSynFlag) != 0;
+  if (!tables_.via().isOn()) return true;
+  switch (tables_.via().answers(packet, p, peer.id, lane.nowMs, changes.via)) {
+    case Via::Answer::kNone:
+      return true;
+    case Via::Answer::kTranslate:
+      changes.isVia = true;
+      return true;
+    case Via::Answer::kFragment:
+      counters_.drop(Drop::kOutViaFragment, count);
+      return false;
+    case Via::Answer::kOptions:
+      counters_.drop(Drop::kOutViaOptions, count);
+      return false;
+  }
+  return true;
+}
+
+// One packet, whole and with good checksums; translated ones lie behind room for the longer header.
+void Engine::makeChanges(const Peer& peer, const Changes& changes, uint8_t* packet, uint32_t length) const {
+  if (changes.isVia) viaToV6(packet, length - kViaGrowth, changes.via);
+  PacketFields p;
+  if (!p.read(packet, length)) return;
+  if (changes.masquerade) masqueradeOut(packet, p, peer.masquerade, tables_.ownAddresses());
+  if (changes.isSyn) lowerMss(packet, p, mtuBytes_);
+}
+
+void Engine::answerServiceEcho(Lane& lane, Segments& segments, const PacketFields& p) {
+  uint8_t* copy = lane.scratch.get();
+  const uint32_t size = segments.take(copy);
+  answerEcho(copy, p);
+  toHost(lane, copy, size);
+  lane.host.flush();  // before anybody else needs the scratch
+}
+
+// Every packet of a joined one counts.
+bool Engine::carriesOwnDisco(const Segments& segments, const uint8_t* packet, const PacketFields& p) const {
+  const OwnDisco& own = tables_.ownDisco();
+  if (!own.isSet() || p.protocol != kProtocolUdp) return false;
+  if (segments.count() == 1) return own.isIn(packet, p);
+  for (uint32_t i = 0; i < segments.count(); i++) {
+    const Segments::Payload part = segments.payload(i);
+    if (part.length >= OwnDisco::kHeadBytes && own.isHead(part.bytes)) return true;
+  }
+  return false;
 }
 
 void Engine::sendPacket(Lane& lane, PeerId id, const uint8_t* packet, uint32_t length) {
   Peer* peer = tables_.peer(id);
-  if (peer == nullptr) return;
+  if (peer != nullptr) sealOwn(lane, *peer, packet, length);
+}
+
+void Engine::sealOwn(Lane& lane, Peer& peer, const uint8_t* packet, uint32_t length) {
   PacketFields p;
-  if (length > 0 && p.read(packet, length)) tables_.filterFor(peer).remember(p);
-  seal(lane, *peer, length, [packet, length](uint8_t* target) {
+  const bool isPacket = length > 0 && p.read(packet, length);
+  if (isPacket) tables_.filterFor(&peer).remember(p);
+  seal(lane, peer, length, [&](uint8_t* target) {
     if (length > 0) memcpy(target, packet, length);
+    if (isPacket && peer.hasMasquerade) masqueradeOut(target, p, peer.masquerade, tables_.ownAddresses());
   });
 }
 
@@ -253,6 +331,7 @@ void Engine::fromPeer(Lane& lane, Peer& peer, uint8_t* padded, uint32_t length) 
     counters_.drop(Drop::kInSource);
     return;
   }
+  if (peer.hasMasquerade) masqueradeIn(padded, p, peer.masquerade, tables_.ownAddresses());
   const auto up = [&](UpKind kind) { up_.push({.kind = kind, .peer = peer.id, .bytes = padded, .size = p.totalBytes}); };
   if (p.protocol == kTsmp) {
     up(UpKind::kTsmpMessage);
@@ -262,6 +341,10 @@ void Engine::fromPeer(Lane& lane, Peer& peer, uint8_t* padded, uint32_t length) 
     up(UpKind::kEchoReply);
     return;
   }
+  if (tables_.ownDisco().isIn(padded, p)) {
+    counters_.drop(Drop::kInOwnDisco);
+    return;
+  }
   const PacketFilter& filter = tables_.filterFor(&peer);
   const Verdict verdict = filter.inbound(p);
   if (verdict != Verdict::kAccept && !filter.isPeerApiSyn(p)) {
@@ -269,11 +352,31 @@ void Engine::fromPeer(Lane& lane, Peer& peer, uint8_t* padded, uint32_t length) 
     reject(lane, peer, p, filter.shieldsUp());
     return;
   }
+  if ((p.tcpFlags & kSynFlag) != 0) lowerMss(padded, p, mtuBytes_);
   if (tables_.isLocalService(p.v6, p.destination)) {
     up(UpKind::kLocal);
+  } else if (tables_.via().isOn()) {
+    toHostOrVia(lane, peer, padded, p);
   } else {
     toHost(lane, padded, p.totalBytes);
   }
+}
+
+void Engine::toHostOrVia(Lane& lane, const Peer& peer, uint8_t* packet, const PacketFields& p) {
+  Via& via = tables_.via();
+  Drop why = Drop::kInViaConflict;
+  uint32_t start = 0;
+  if (via.serves(p)) {
+    if (!via.admit(packet, p, peer.id, peer.v4, lane.nowMs, why)) {
+      counters_.drop(why);
+      return;
+    }
+    start = viaToV4(packet, p, peer.v4);
+  } else if (!via.admitPlain(p, lane.nowMs)) {
+    counters_.drop(why);
+    return;
+  }
+  toHost(lane, packet + start, p.totalBytes - start);
 }
 
 void Engine::toHost(Lane& lane, uint8_t* packet, uint32_t length) {
@@ -296,7 +399,7 @@ void Engine::reject(Lane& lane, Peer& peer, const PacketFields& p, bool shieldsU
   packet[22] = shieldsUp ? 'S' : 'A';
   storeNumber16(packet + 23, p.sourcePort);
   storeNumber16(packet + 25, p.destinationPort);
-  seal(lane, peer, sizeof packet, [&packet](uint8_t* target) { memcpy(target, packet, sizeof packet); });
+  sealOwn(lane, peer, packet, sizeof packet);
 }
 
 }  // namespace pintail

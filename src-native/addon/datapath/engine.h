@@ -16,7 +16,7 @@ namespace pintail {
 
 // The belongings of one thread.
 struct Lane {
-  static constexpr uint32_t kScratch = 65536 + 64;
+  static constexpr uint32_t kScratch = 65536 + 128;
   Lane(Wire& wire, HostOut& hostOut) : out(wire), host(hostOut), scratch(new uint8_t[kScratch]) {}
 
   Outbox out;
@@ -59,6 +59,23 @@ class Engine {
   Keypair* keypairOf(const uint8_t* bytes, uint32_t size) const;
   void open(Lane& lane, Keypair& keys, uint8_t* datagram, uint32_t size, const Address* from);
   void fromPeer(Lane& lane, Peer& peer, uint8_t* padded, uint32_t length);
+  // A packet of our own, also when it goes on behalf of a peer's.
+  void sealOwn(Lane& lane, Peer& peer, const uint8_t* packet, uint32_t length);
+  // What must be changed in packets on their way to a peer; almost always nothing.
+  struct Changes {
+    bool masquerade = false;
+    bool isSyn = false;
+    bool isVia = false;
+    ViaEnds via;
+    bool any() const { return masquerade || isSyn || isVia; }
+  };
+  // False: dropped.
+  bool findChanges(Lane& lane, const Peer& peer, const uint8_t* packet, const PacketFields& p, uint32_t count, Changes& changes);
+  void makeChanges(const Peer& peer, const Changes& changes, uint8_t* packet, uint32_t length) const;
+  void answerServiceEcho(Lane& lane, Segments& segments, const PacketFields& p);
+  bool carriesOwnDisco(const Segments& segments, const uint8_t* packet, const PacketFields& p) const;
+  // Where there are 4via6 networks of ours.
+  void toHostOrVia(Lane& lane, const Peer& peer, uint8_t* packet, const PacketFields& p);
   void reject(Lane& lane, Peer& peer, const PacketFields& p, bool shieldsUp);
   uint32_t paddedLength(uint32_t length) const;
 

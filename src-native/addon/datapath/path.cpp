@@ -46,6 +46,7 @@ Path::Path(const AeadBackend& aead, uint32_t mtuBytes)
       wire_(up_, counters_),
       hostOut_(std::make_unique<NoHost>()),
       hostOutOfReceiver_(std::make_unique<NoHost>()),
+      hostOutOfSender_(std::make_unique<NoHost>()),
       stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
 
 Path::~Path() {
@@ -99,7 +100,7 @@ uint8_t* Path::keep(const uint8_t* bytes, uint32_t size) {
 void Path::setInterface(int fd, Offload offload) {
   interface_ = fd;
   offload_ = offload;
-  for (std::unique_ptr<HostOut>* out : {&hostOut_, &hostOutOfReceiver_}) {
+  for (std::unique_ptr<HostOut>* out : {&hostOut_, &hostOutOfReceiver_, &hostOutOfSender_}) {
     *out = std::make_unique<InterfaceOut>(fd, offload != Offload::kNone, offload == Offload::kTcpAndUdp, up_, counters_);
   }
 }
@@ -146,12 +147,12 @@ void Path::close() {
   lane_.reset();
   hostOut_ = std::make_unique<NoHost>();
   hostOutOfReceiver_ = std::make_unique<NoHost>();
+  hostOutOfSender_ = std::make_unique<NoHost>();
 }
 
 void Path::sendLoop() {
   pthread_setname_np(pthread_self(), "pintail-send");
-  NoHost nothing;
-  Lane lane(wire_, nothing);
+  Lane lane(wire_, *hostOutOfSender_);
   Segments segments;
   auto buffer = std::make_unique<uint8_t[]>(kHostBuffer);
   HostRead last = HostRead::kNothing;

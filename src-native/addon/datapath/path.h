@@ -70,6 +70,7 @@ class Path {
   std::unique_ptr<Recorder> recorder_;
   std::unique_ptr<HostOut> hostOut_;   // JavaScript's
   std::unique_ptr<HostOut> hostOutOfReceiver_;
+  std::unique_ptr<HostOut> hostOutOfSender_;
   std::unique_ptr<Lane> lane_;
   std::vector<uint8_t> kept_;
   uint32_t keptBytes_ = 0;

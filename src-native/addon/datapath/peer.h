@@ -11,6 +11,7 @@
 
 #include "address.h"
 #include "aead.h"
+#include "masquerade.h"
 #include "prefix-table.h"
 #include "replay-window.h"
 
@@ -53,6 +54,11 @@ struct Peer {
   PeerId id = 0;
   bool jailed = false;
   std::vector<Prefix> allowed;
+  // What it calls us, where that is not our own address.
+  bool hasMasquerade = false;
+  AddressPair masquerade;
+  // Its own IPv4 address, for what it sends through 4via6; 0 = none.
+  uint32_t v4 = 0;
   Destination destination;
 
   std::vector<std::unique_ptr<Keypair>> keypairs;  // owner of all that the slots name, and of dead ones

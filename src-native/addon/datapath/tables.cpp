@@ -7,6 +7,14 @@ namespace pintail {
 
 namespace {
 constexpr uint64_t kEchoExpectedMs = 10'000;
+
+// A node has one address of 100.64.0.0/10; what else it may use is behind it.
+uint32_t ownV4(const std::vector<Prefix>& allowed) {
+  for (const Prefix& prefix : allowed) {
+    if (!prefix.v6 && prefix.bits == 32 && prefix.ip.w[0] >> 22 == 0x64400000u >> 22) return prefix.ip.w[0];
+  }
+  return 0;
+}
 }
 
 TablesLock::TablesLock() {
@@ -32,7 +40,7 @@ Keypair* Tables::keypair(uint32_t localIndex) const {
   return found == keypairs_.end() || found->second->dead.load(std::memory_order_acquire) ? nullptr : found->second;
 }
 
-void Tables::setPeer(PeerId id, bool jailed, std::vector<Prefix> allowed) {
+void Tables::setPeer(PeerId id, bool jailed, std::vector<Prefix> allowed, const AddressPair& masquerade) {
   std::lock_guard<TablesLock> guard(lock);
   generation_++;
   std::unique_ptr<Peer>& entry = peers_[id];
@@ -42,9 +50,22 @@ void Tables::setPeer(PeerId id, bool jailed, std::vector<Prefix> allowed) {
   }
   Peer* peer = entry.get();
   peer->jailed = jailed;
+  peer->hasMasquerade = !masquerade.isEmpty();
+  peer->masquerade = masquerade;
+  peer->v4 = ownV4(allowed);
   for (const Prefix& prefix : peer->allowed) release(prefix, peer);
   for (const Prefix& prefix : allowed) claim(prefix, peer);
   peer->allowed = std::move(allowed);
+}
+
+void Tables::setOwnAddresses(const AddressPair& own) {
+  std::lock_guard<TablesLock> guard(lock);
+  ownAddresses_ = own;
+}
+
+void Tables::setOwnDisco(const uint8_t* key) {
+  std::lock_guard<TablesLock> guard(lock);
+  ownDisco_.set(key);
 }
 
 // Two peers may claim one prefix while a change is under way: the latest wins.
@@ -162,6 +183,7 @@ void Tables::setFilter(const FilterTable& table) {
   auto jailed = std::make_unique<PacketFilter>(&table, jailedFilter_.get(), true);
   std::lock_guard<TablesLock> guard(lock);
   generation_++;
+  via_.setNets(table.localNets);
   filter_.swap(normal);
   jailedFilter_.swap(jailed);
 }

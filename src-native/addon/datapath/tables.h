@@ -10,10 +10,12 @@
 #include <unordered_map>
 #include <vector>
 
+#include "own-disco.h"
 #include "packet-filter.h"
 #include "peer.h"
 #include "prefix-table.h"
 #include "up.h"
+#include "via.h"
 
 namespace pintail {
 
@@ -49,7 +51,10 @@ class Tables {
   TablesLock lock;
 
   // Changes; each takes the lock itself.
-  void setPeer(PeerId id, bool jailed, std::vector<Prefix> allowed);
+  void setPeer(PeerId id, bool jailed, std::vector<Prefix> allowed, const AddressPair& masquerade = {});
+  void setOwnAddresses(const AddressPair& own);
+  // nullptr: none.
+  void setOwnDisco(const uint8_t* key);
   void removePeer(PeerId id);
   // False: the cipher refused the keys.
   bool addKeypair(const KeypairSpec& spec, uint64_t nowMs);
@@ -69,6 +74,10 @@ class Tables {
   bool isLocalService(bool v6, const Ip& destination) const {
     return hasLocalServices_ && localServices_.lookup(v6, destination) != nullptr;
   }
+  const AddressPair& ownAddresses() const { return ownAddresses_; }
+  const OwnDisco& ownDisco() const { return ownDisco_; }
+  // Its flows have a lock of their own.
+  Via& via() { return via_; }
   bool isExpectedEcho(const PacketFields& p, uint64_t nowMs) const;
   // Raised with every change: what a packet thread remembered is then stale.
   uint64_t generation() const { return generation_; }
@@ -94,6 +103,9 @@ class Tables {
   PrefixTable<bool> localServices_;
   bool hasLocalServices_ = false;
   std::unordered_map<uint16_t, uint64_t> expectedEchoes_;
+  AddressPair ownAddresses_;
+  OwnDisco ownDisco_;
+  Via via_;
 };
 
 }  // namespace pintail
