@@ -21,7 +21,7 @@ export function isServiceEcho(packet: Uint8Array, p: PacketFields): boolean {
 export function answerEcho(packet: Uint8Array, p: PacketFields): void {
   const at = p.family === 4 ? 12 : 8
   const size = p.family === 4 ? 4 : 16
-  const source = packet.slice(at, at + size)
+  const source = Uint8Array.from(packet.subarray(at, at + size))
   packet.copyWithin(at, at + size, at + 2 * size)
   packet.set(source, at + size)
   changeChecksum(packet, p.transportAt + 2, REQUEST[p.family] << 8, REPLY[p.family] << 8)

@@ -22,14 +22,7 @@ import type {
 import { TUN_OFFLOADS } from './door.ts'
 import { EventQueue } from './event-queue.ts'
 import { getU32, paddedLength, TransportKeys } from './keypairs.ts'
-import {
-  isEmptyPair,
-  masqueradeIn,
-  masqueradeOut,
-  NO_ADDRESSES,
-  type OwnAddresses,
-  parsePair,
-} from './masquerade.ts'
+import { isEmptyPair, masqueradeIn, masqueradeOut, NO_ADDRESSES, type OwnAddresses, parsePair } from './masquerade.ts'
 import { lowerMss, TCP_SYN } from './mss.ts'
 import { OwnDisco } from './own-disco.ts'
 import { PacketFields, TCP, TSMP } from './packet-fields.ts'
