@@ -10,6 +10,7 @@ import { clock, type End, endKinds } from './ends.contract-suite.ts'
 import { paddedLength, TransportKeys } from './keypairs.ts'
 import {
   Dice,
+  OWN_DISCO,
   OWN_V4,
   OWN_V6,
   PEERS_V4,
@@ -17,6 +18,9 @@ import {
   randomPacket,
   randomPrefixes,
   randomTable,
+  randomViaPacket,
+  SEEN_V4,
+  SEEN_V6,
 } from './random-packets.contract-suite.ts'
 
 const PACKETS = 120_000
@@ -77,7 +81,10 @@ test.skipIf(natives.length === 0)(
       peer,
       allowedIps: [`${PEERS_V4[peer]}/32`, `${PEERS_V6[peer]}/128`, ...(dice.chance(40) ? randomPrefixes(dice) : [])],
       jailed: dice.chance(15),
+      masquerade: dice.chance(30) ? { v4: SEEN_V4, v6: SEEN_V6 } : undefined,
     })
+    each(({ path }) => path.setOwnAddresses({ v4: OWN_V4, v6: OWN_V6 }))
+    each(({ path }) => path.setOwnDisco(OWN_DISCO))
     const sealers: TransportKeys[] = []
     for (let peer = 0; peer < PEERS_V4.length; peer++) {
       const table = peerTable(peer)
@@ -124,7 +131,7 @@ test.skipIf(natives.length === 0)(
       const peer = dice.below(PEERS_V4.length)
       const way = dice.below(10)
       if (way < 5) {
-        const inner = randomPacket(dice, peer, undefined)
+        const inner = dice.chance(15) ? randomViaPacket(dice, peer, 'in') : randomPacket(dice, peer, undefined)
         const padded = new Uint8Array(paddedLength(inner.length, MTU_BYTES))
         padded.set(inner)
         const datagram = new Uint8Array(padded.length + 32)
@@ -133,7 +140,7 @@ test.skipIf(natives.length === 0)(
         each((side) => side.receive(addressOf(peer), datagram.slice()))
         if (dice.chance(2)) each((side) => side.receive(addressOf(peer), datagram.slice()))
       } else if (way < 9) {
-        const outgoing = randomPacket(dice, undefined, peer)
+        const outgoing = dice.chance(15) ? randomViaPacket(dice, peer, 'out') : randomPacket(dice, undefined, peer)
         each((side) => side.fromHost(outgoing.slice()))
       } else {
         const own = randomPacket(dice, undefined, peer)
@@ -177,6 +184,14 @@ test.skipIf(natives.length === 0)(
       'out-tsmp',
       'out-multicast',
       'out-too_short',
+      'in-own-disco',
+      'out-own-disco',
+      'in-via-fragment',
+      'in-via-unsupported',
+      'in-via-target',
+      'in-via-conflict',
+      'out-via-fragment',
+      'out-via-options',
     ]) {
       expect(drops).toContain(reason)
     }

@@ -3,13 +3,14 @@
  * comes in is given, and everything of a turn is delivered right after it, as in the real ones.
  */
 import type { IpPort } from '../src-contract/ids.ts'
+import { concat } from '../src-protocol/wire/bytes.ts'
 import { loadAddon } from './addon.ts'
 import { nodeAead } from './aead.ts'
 import type { DataPath, DoorEvent } from './door.ts'
 import { NativePath } from './native.ts'
 import type { AeadName, NativeFunctions } from './native-addon.ts'
 import { addressOfSocket, DatagramSource, type SlotBatch, type SocketAddress, socketAddress } from './slots.ts'
-import type { Tun, TunHandlers } from './tun.ts'
+import type { TunHandlers } from './tun.ts'
 import { openTwin } from './twin.ts'
 import type { UdpHandlers, UdpTransport } from './udp.ts'
 
@@ -28,6 +29,11 @@ export interface End {
   receive(from: IpPort, ...datagrams: Uint8Array[]): void
   /** A packet of the host; needs `hasHost`. */
   fromHost(packet: Uint8Array): void
+  /**
+   * A TCP or UDP super-packet of the host, its checksum left to the device; IPv4 without options, or IPv6. undefined: this
+   * one gets its packets cut.
+   */
+  readonly fromHostJoined: ((packet: Uint8Array, segmentBytes: number) => void) | undefined
 }
 
 export interface EndKind {
@@ -99,7 +105,7 @@ async function openTwinEnd(
               write: (packet: Uint8Array) => written.push(packet.slice()) > 0,
               flush() {},
               close() {},
-            } as unknown as Tun
+            }
           }
         : undefined,
       nowMs: () => clock.nowMs,
@@ -127,6 +133,7 @@ async function openTwinEnd(
       tun!.onPacket(batch, 0)
       tun!.onBatchEnd()
     },
+    fromHostJoined: undefined,
   }
 }
 
@@ -152,6 +159,11 @@ function openNativeEnd(
     inner.deliver()
     native.flush(handle)
     collect()
+  }
+  const feedHost = (header: Uint8Array, packet: Uint8Array) => {
+    native.setClock(handle, clock.nowMs)
+    native.feedHost(handle, concat(header, packet))
+    deliver()
   }
   let isPlanned = false
   const plan = () => {
@@ -185,14 +197,22 @@ function openNativeEnd(
       for (const bytes of datagrams) native.feedNetwork(handle, address, bytes)
       deliver()
     },
-    fromHost(packet) {
-      native.setClock(handle, clock.nowMs)
-      const withHeader = new Uint8Array(OFFLOAD_HEADER_BYTES + packet.length)
-      withHeader.set(packet, OFFLOAD_HEADER_BYTES)
-      native.feedHost(handle, withHeader)
-      deliver()
-    },
+    fromHost: (packet) => feedHost(new Uint8Array(OFFLOAD_HEADER_BYTES), packet),
+    fromHostJoined: (packet, segmentBytes) => feedHost(offloadHeader(packet, segmentBytes), packet),
   }
+}
+
+/** `addon/offload.h` */
+function offloadHeader(packet: Uint8Array, segmentBytes: number): Uint8Array {
+  const isV4 = packet[0]! >> 4 === 4
+  const isTcp = packet[isV4 ? 9 : 6] === 6
+  const header = new Uint8Array(OFFLOAD_HEADER_BYTES)
+  const view = new DataView(header.buffer)
+  header.set([1, !isTcp ? 5 : isV4 ? 1 : 4])
+  view.setUint16(4, segmentBytes, true)
+  view.setUint16(6, isV4 ? 20 : 40, true)
+  view.setUint16(8, isTcp ? 16 : 6, true)
+  return header
 }
 
 /** `addon/datapath/recorder.h`: 28 bytes of address, u32 length, bytes. */

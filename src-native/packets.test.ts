@@ -4,7 +4,8 @@ import { concat, toHex, viewOf } from '../src-protocol/wire/bytes.ts'
 import { ipBytes } from '../src-protocol/wire/ip.ts'
 import { encodeIcmpEcho, encodeIpPacket, encodeTsmpPacket, parsePacket, tcpFlag } from '../src-protocol/wire/packet.ts'
 import type { FilterTable } from './door.ts'
-import { nativeByHand, type Outcome, type PathByHand, twinByHand } from './path-by-hand.contract-suite.ts'
+import { clock, endKinds } from './ends.contract-suite.ts'
+import { type Outcome, type PathByHand, pathByHand } from './path-by-hand.contract-suite.ts'
 import {
   type Ends,
   mssOf,
@@ -46,17 +47,11 @@ const echo = (ends: Ends, kind: 'request' | 'reply' = 'request', id = 77) =>
 const { syn, ack, fin } = tcpFlag
 const nothing: Outcome = { toHost: [], toPeer: [], events: [], drops: {} }
 
-const natives = await nativeByHand()
-const kinds: [string, () => Promise<PathByHand | undefined>][] = [
-  ['twin', twinByHand],
-  ...(natives === undefined ? [] : [['native', nativeByHand] as [string, typeof nativeByHand]]),
-]
-
-describe.each(kinds)('%s', (_name, open) => {
+describe.each(endKinds())('$name', (kind) => {
   let path: PathByHand
   beforeEach(async () => {
-    path = (await open())!
-    path.setFilter(FILTER)
+    path = await pathByHand(kind)
+    path.door.setFilter(FILTER)
     path.setPeer({ peer: 1, allowedIps: [`${PEER.v4}/32`, `${PEER.v6}/128`] })
   })
 
@@ -65,7 +60,7 @@ describe.each(kinds)('%s', (_name, open) => {
 
   describe('masquerade', () => {
     beforeEach(() => {
-      path.setOwnAddresses(OWN)
+      path.door.setOwnAddresses(OWN)
       path.setPeer({ peer: 1, allowedIps: [`${PEER.v4}/32`, `${PEER.v6}/128`], masquerade: SEEN })
       path.setPeer({ peer: 2, allowedIps: ['100.64.0.3/32'] })
     })
@@ -84,12 +79,12 @@ describe.each(kinds)('%s', (_name, open) => {
 
     test('[PKT-1.1] the filter judges the own address; a plain packet to it still comes in', async () => {
       expect(await into(udpPacket({ src: PEER.v4, dst: OWN.v4 }))).toHaveLength(1)
-      path.setFilter({ ...FILTER, localNets: [`${SEEN.v4}/32`] })
+      path.door.setFilter({ ...FILTER, localNets: [`${SEEN.v4}/32`] })
       expect((await path.fromPeer(1, udpPacket({ src: PEER.v4, dst: SEEN.v4 }))).drops).toEqual({ 'in-destination': 1 })
     })
 
     test('[PKT-1.1] an answer to a flow that we started comes in without any rule', async () => {
-      path.setFilter({ ...FILTER, rules: [] })
+      path.door.setFilter({ ...FILTER, rules: [] })
       const question = { src: OWN.v4, dst: PEER.v4, srcPort: 6000, dstPort: 53 }
       const answer = { src: PEER.v4, dst: SEEN.v4, srcPort: 53, dstPort: 6000 }
       expect((await path.fromPeer(1, udpPacket(answer))).drops).toEqual({ 'in-acl': 1 })
@@ -101,7 +96,7 @@ describe.each(kinds)('%s', (_name, open) => {
       const pong = encodeTsmpPacket(ipBytes(OWN.v4), ipBytes(PEER.v4), { kind: 'ping', data: new Uint8Array(8) })
       const sent = await path.sendPacket(1, pong)
       expect(parsed(sent.toPeer[0]!.packet).srcText).toBe(SEEN.v4)
-      path.setFilter({ ...FILTER, rules: [] })
+      path.door.setFilter({ ...FILTER, rules: [] })
       const refused = await path.fromPeer(1, tcpPacket({ src: PEER.v4, dst: SEEN.v4 }, syn))
       expect(parsed(refused.toPeer[0]!.packet)).toMatchObject({ srcText: SEEN.v4, dstText: PEER.v4, protocol: 99 })
       expect(wrongIpv4Header(refused.toPeer[0]!.packet)).toBe(false)
@@ -121,7 +116,7 @@ describe.each(kinds)('%s', (_name, open) => {
     })
 
     test('[PKT-1.6] super-packets: each segment is whole', async () => {
-      if (path.fromHostJoined === undefined) return
+      if (!path.takesJoined) return
       for (const [src, dst, seen] of [
         [OWN.v4, PEER.v4, SEEN.v4],
         [OWN.v6, PEER.v6, SEEN.v6],
@@ -147,7 +142,7 @@ describe.each(kinds)('%s', (_name, open) => {
     const outward = (payload: Uint8Array) => path.fromHost(udpPacket({ src: OWN.v6, dst: PEER.v6 }, payload))
 
     test('[PKT-2.1] of our own key is dropped in both directions', async () => {
-      path.setOwnDisco(key)
+      path.door.setOwnDisco(key)
       expect(await inward(disco(key))).toEqual({ ...nothing, drops: { 'in-own-disco': 1 } })
       expect(await outward(disco(key))).toEqual({ ...nothing, drops: { 'out-own-disco': 1 } })
       expect((await inward(disco(key).subarray(0, 38))).drops).toEqual({ 'in-own-disco': 1 })
@@ -155,17 +150,17 @@ describe.each(kinds)('%s', (_name, open) => {
 
     test('[PKT-2.1] of other keys, cut short, or before we have a key, it passes', async () => {
       expect((await inward(disco(key))).toHost).toHaveLength(1)
-      path.setOwnDisco(key)
+      path.door.setOwnDisco(key)
       expect((await inward(disco(noise(33).subarray(1)))).toHost).toHaveLength(1)
       expect((await inward(disco(key).subarray(0, 37))).toHost).toHaveLength(1)
       expect((await outward(disco(noise(33).subarray(1)))).toPeer).toHaveLength(1)
-      path.setOwnDisco(undefined)
+      path.door.setOwnDisco(undefined)
       expect((await outward(disco(key))).toPeer).toHaveLength(1)
     })
 
     test('[PKT-2.2] anywhere in a UDP super-packet: none of it leaves', async () => {
-      if (path.fromHostJoined === undefined) return
-      path.setOwnDisco(key)
+      if (!path.takesJoined) return
+      path.door.setOwnDisco(key)
       const joined = udpPacket({ src: OWN.v4, dst: PEER.v4 }, concat(noise(98), disco(key), noise(98)))
       expect(await path.fromHostJoined(joined, 98)).toEqual({ ...nothing, drops: { 'out-own-disco': 3 } })
       expect((await path.fromHostJoined(joined, 100)).toPeer).toHaveLength(3)
@@ -184,7 +179,7 @@ describe.each(kinds)('%s', (_name, open) => {
     })
 
     test('[PKT-3.1] also where those are local services; anything else comes up, or goes its way', async () => {
-      path.setLocalService(['100.100.100.100', 'fd7a:115c:a1e0::53'])
+      path.door.setLocalService(['100.100.100.100', 'fd7a:115c:a1e0::53'])
       expect((await path.fromHost(echo({ src: OWN.v4, dst: '100.100.100.100' }))).toHost).toHaveLength(1)
       for (const packet of [
         echo({ src: OWN.v4, dst: '100.100.100.100' }, 'reply'),
@@ -196,7 +191,7 @@ describe.each(kinds)('%s', (_name, open) => {
     })
 
     test('[PKT-3.2] protocol 99 stays here, also to a local service', async () => {
-      path.setLocalService(['100.100.100.100'])
+      path.door.setLocalService(['100.100.100.100'])
       for (const dst of ['100.100.100.100', PEER.v4]) {
         const packet = encodeTsmpPacket(ipBytes(OWN.v4), ipBytes(dst), { kind: 'ping', data: new Uint8Array(8) })
         expect(await path.fromHost(packet)).toEqual({ ...nothing, drops: { 'out-tsmp': 1 } })
@@ -242,8 +237,8 @@ describe.each(kinds)('%s', (_name, open) => {
 
   describe('4via6', () => {
     beforeEach(() => {
-      path.setFilter(VIA_FILTER)
-      path.setOwnAddresses(OWN)
+      path.door.setFilter(VIA_FILTER)
+      path.door.setOwnAddresses(OWN)
     })
     const there = (site: string, more: Partial<Ends> = {}) => ({ src: PEER.v6, dst: at(site), ...more })
     const back = (site: string) => ({ src: at(site), dst: PEER.v6, srcPort: 80, dstPort: 5000 })
@@ -276,9 +271,9 @@ describe.each(kinds)('%s', (_name, open) => {
     test('[PKT-5.1] only prefixes of ours that name a site in full; the filter judges the IPv6 packet', async () => {
       const outside = udpPacket({ src: PEER.v6, dst: `${SITE_8}:a01:303` })
       expect((await path.fromPeer(1, outside)).drops).toEqual({ 'in-destination': 1 })
-      path.setFilter({ ...VIA_FILTER, rules: [everything('0.0.0.0/0')] })
+      path.door.setFilter({ ...VIA_FILTER, rules: [everything('0.0.0.0/0')] })
       expect((await path.fromPeer(1, udpPacket(there(SITE_7)))).drops).toEqual({ 'in-acl': 1 })
-      path.setFilter({ ...FILTER, localNets: ['fd7a:115c:a1e0:b1a::/64', '::/0'] })
+      path.door.setFilter({ ...FILTER, localNets: ['fd7a:115c:a1e0:b1a::/64', '::/0'] })
       expect(await into(udpPacket(there(SITE_7)))).toEqual([udpPacket(there(SITE_7))])
     })
 
@@ -347,10 +342,10 @@ describe.each(kinds)('%s', (_name, open) => {
       expect(parsed((await out(tcpPacket(ofLan, ack)))[0]!).srcText).toBe(at(SITE_7))
       // Closed by the server, and silent for four minutes: the tuple is free.
       await path.fromHost(tcpPacket(ofLan, fin | ack))
-      path.setClock(239_000)
+      clock.nowMs = 239_000
       path.setPeer({ peer: 1, allowedIps: [`${PEER.v4}/32`, `${PEER.v6}/128`] })
       expect((await path.fromPeer(1, second)).drops).toEqual({ 'in-via-conflict': 1 })
-      path.setClock(240_000)
+      clock.nowMs = 240_000
       expect(await into(second)).toHaveLength(1)
       expect(parsed((await out(tcpPacket(ofLan, ack)))[0]!).srcText).toBe(at(SITE_8))
     })
@@ -358,7 +353,7 @@ describe.each(kinds)('%s', (_name, open) => {
     test('[PKT-5.6] nor may the peer use a living five-tuple by plain IPv4', async () => {
       await into(udpPacket(there(SITE_7)))
       expect((await path.fromPeer(1, udpPacket(toLan))).drops).toEqual({ 'in-via-conflict': 1 })
-      path.setClock(300_000)
+      clock.nowMs = 300_000
       path.setPeer({ peer: 1, allowedIps: [`${PEER.v4}/32`, `${PEER.v6}/128`] })
       expect(await into(udpPacket(toLan))).toHaveLength(1)
       expect(await out(udpPacket(ofLan))).toEqual([udpPacket(ofLan)])
@@ -384,7 +379,7 @@ describe.each(kinds)('%s', (_name, open) => {
     })
 
     test('[PKT-5.8] super-packets of the host, segment by segment', async () => {
-      if (path.fromHostJoined === undefined) return
+      if (!path.takesJoined) return
       await into(tcpPacket(there(SITE_7), ack))
       const { toPeer } = await path.fromHostJoined(tcpPacket(ofLan, ack, 50_001), 1220)
       expect(toPeer).toHaveLength(41)
@@ -407,16 +402,16 @@ describe.each(kinds)('%s', (_name, open) => {
 
     test('[PKT-5.1] a site that is not ours any more is not translated', async () => {
       await into(udpPacket(there(SITE_7)))
-      path.setFilter(FILTER)
+      path.door.setFilter(FILTER)
       expect((await path.fromPeer(1, udpPacket(there(SITE_7)))).drops).toEqual({ 'in-destination': 1 })
       expect(await out(udpPacket(ofLan))).toEqual([udpPacket(ofLan)])
     })
   })
 
   test('random packets between host and peer with everything switched on', async () => {
-    path.setFilter(VIA_FILTER)
-    path.setOwnAddresses(OWN)
-    path.setOwnDisco(noise(32))
+    path.door.setFilter(VIA_FILTER)
+    path.door.setOwnAddresses(OWN)
+    path.door.setOwnDisco(noise(32))
     path.setPeer({ peer: 1, allowedIps: [`${PEER.v4}/32`, `${PEER.v6}/128`], masquerade: SEEN })
     const seeds = [
       synPacket({ src: PEER.v6, dst: at(SITE_7) }, [...mssOption(9000), 1, 1, 1, 0]),

@@ -35,6 +35,18 @@ export const OWN_V4 = '100.64.0.1'
 export const OWN_V6 = 'fd7a:115c:a1e0::1'
 export const PEERS_V4 = ['100.64.0.2', '100.64.0.3', '100.64.7.4']
 export const PEERS_V6 = ['fd7a:115c:a1e0::2', 'fd7a:115c:a1e0::3', 'fd7a:115c:a1e0:7::4']
+/** By which a peer may know us. */
+export const SEEN_V4 = '100.64.9.9'
+export const SEEN_V6 = 'fd7a:115c:a1e0::9999'
+/** 10.1.2.3 at two sites, and a target that nobody may reach so. */
+const VIA = ['fd7a:115c:a1e0:b1a:0:7:a01:203', 'fd7a:115c:a1e0:b1a:0:8:a01:203', 'fd7a:115c:a1e0:b1a:0:7:7f00:1']
+export const VIA_PREFIXES = [
+  'fd7a:115c:a1e0:b1a:0:7::/96',
+  'fd7a:115c:a1e0:b1a:0:8:a01:200/120',
+  'fd7a:115c:a1e0:b1a::/64',
+]
+const DISCO_MAGIC = [0x54, 0x53, 0xf0, 0x9f, 0x92, 0xac]
+export const OWN_DISCO = new Uint8Array(32).fill(0x5d)
 const OTHERS_V4 = [
   '10.1.2.3',
   '10.1.9.9',
@@ -44,8 +56,20 @@ const OTHERS_V4 = [
   '224.0.0.1',
   '8.8.8.8',
   '0.0.0.0',
+  '100.100.100.100',
+  SEEN_V4,
 ]
-const OTHERS_V6 = ['fd00:1::5', '2001:db8::1', 'fe80::1', 'ff02::1', '::', '2001:db8:1::9']
+const OTHERS_V6 = [
+  'fd00:1::5',
+  '2001:db8::1',
+  'fe80::1',
+  'ff02::1',
+  '::',
+  '2001:db8:1::9',
+  'fd7a:115c:a1e0::53',
+  SEEN_V6,
+  ...VIA,
+]
 const PREFIXES_V4 = [
   '0.0.0.0/0',
   '100.64.0.0/10',
@@ -91,7 +115,7 @@ export function randomRules(dice: Dice): CompiledRule[] {
 export function randomTable(dice: Dice): FilterTable {
   return {
     rules: randomRules(dice),
-    localNets: [`${OWN_V4}/32`, `${OWN_V6}/128`, ...dice.some([...PREFIXES_V4, ...PREFIXES_V6], 3)],
+    localNets: [`${OWN_V4}/32`, `${OWN_V6}/128`, ...dice.some([...PREFIXES_V4, ...PREFIXES_V6, ...VIA_PREFIXES], 4)],
     shieldsUp: dice.chance(15),
     peerApi: dice.chance(30) ? [{ address: dice.pick([OWN_V4, OWN_V6]), port: randomPort(dice) }] : [],
   }
@@ -110,9 +134,7 @@ function randomAddress(dice: Dice, v6: boolean, peer: number | undefined): Uint8
   const peers = v6 ? PEERS_V6 : PEERS_V4
   const likely = peer === undefined ? own : peers[peer]!
   const text = dice.chance(75) ? likely : dice.pick([own, ...peers, ...(v6 ? OTHERS_V6 : OTHERS_V4)])
-  const parsed = parseIp(text)
-  if (!parsed.ok) throw new Error(text)
-  return parsed.value
+  return bytesOf(text)
 }
 
 /** A packet from `from` to `to` (index of a peer, undefined = us), more or less. Never empty. */
@@ -123,6 +145,28 @@ export function randomPacket(dice: Dice, from: number | undefined, to: number | 
   const packet = v6 ? v6Packet(dice, protocol, source, destination) : v4Packet(dice, protocol, source, destination)
   if (dice.chance(8)) packet[dice.below(packet.length)] = dice.below(256)
   return dice.chance(4) ? packet.slice(0, 1 + dice.below(packet.length)) : packet
+}
+
+/** Between a peer and 10.1.2.3 at some site, or by plain IPv4; few ports, so that flows meet. */
+export function randomViaPacket(dice: Dice, peer: number, way: 'in' | 'out'): Uint8Array {
+  const v6 = way === 'in' && dice.chance(80)
+  const protocol = dice.pick(v6 ? [6, 17, 58] : [6, 17, 1])
+  const far = bytesOf(v6 ? PEERS_V6[peer]! : PEERS_V4[peer]!)
+  const near = bytesOf(v6 ? dice.pick(VIA) : '10.1.2.3')
+  const packet = (v6 ? v6Packet : v4Packet)(dice, protocol, way === 'in' ? far : near, way === 'in' ? near : far)
+  const at = v6 ? 40 : (packet[0]! & 15) * 4
+  const ports = protocol === 6 || protocol === 17
+  const client = dice.pick([22, 53])
+  const words = !ports ? [[0, 8, 128, 129][dice.below(4)]! << 8] : way === 'in' ? [client, 80] : [80, client]
+  for (const [i, word] of words.entries())
+    if (at + i * 2 + 2 <= packet.length) packet.set([word >> 8, word & 0xff], at + i * 2)
+  return packet
+}
+
+function bytesOf(text: string): Uint8Array {
+  const parsed = parseIp(text)
+  if (!parsed.ok) throw new Error(text)
+  return parsed.value
 }
 
 function v4Packet(dice: Dice, protocol: number, source: Uint8Array, destination: Uint8Array): Uint8Array {
@@ -159,7 +203,7 @@ function fragmentField(dice: Dice): [number, number] {
 }
 
 function randomTransport(dice: Dice, protocol: number): Uint8Array {
-  const bytes = new Uint8Array(dice.chance(90) ? 20 + dice.below(40) : dice.below(24))
+  const bytes = new Uint8Array(dice.chance(90) ? 20 + dice.below(60) : dice.below(24))
   for (let i = 0; i < bytes.length; i++) bytes[i] = dice.below(256)
   const put = (at: number, ...values: number[]) => {
     for (const [i, value] of values.entries()) if (at + i < bytes.length) bytes[at + i] = value
@@ -170,6 +214,13 @@ function randomTransport(dice: Dice, protocol: number): Uint8Array {
     case 132: {
       const [a, b] = [randomPort(dice), dice.chance(30) ? dice.below(1500) : randomPort(dice)]
       put(0, a >> 8, a & 0xff, b >> 8, b & 0xff)
+      if (protocol === 17 && dice.chance(10))
+        put(8, ...DISCO_MAGIC, ...OWN_DISCO.subarray(0, dice.chance(80) ? 32 : 31))
+      if (protocol === 17 && dice.chance(10)) put(6, 0, 0)
+      // A header of up to fifteen words, and options of which some make sense.
+      if (protocol === 6) put(12, (5 + dice.below(11)) << 4)
+      if (protocol === 6 && dice.chance(50))
+        put(20, ...dice.some([0, 1, 1], 3), 2, dice.chance(80) ? 4 : dice.below(8), 9)
       if (protocol === 6) put(13, dice.pick([0x02, 0x12, 0x10, 0x18, 0x04, 0x42, 0x00]))
       break
     }
