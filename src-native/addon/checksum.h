@@ -10,13 +10,20 @@ namespace pintail {
 
 // Adds bytes to a running sum; only the last part of a message may have an odd length.
 inline uint64_t addBytes(uint64_t sum, const uint8_t* bytes, size_t length) {
-  while (length >= 8) {
-    uint64_t word = 0;
-    memcpy(&word, bytes, 8);
-    sum += (word & 0xffffffff) + (word >> 32);
-    bytes += 8;
-    length -= 8;
+  // Two chains of additions with carry, which the processor runs side by side; 2^64 counts as one.
+  unsigned __int128 even = sum;
+  unsigned __int128 odd = 0;
+  while (length >= 16) {
+    uint64_t words[2];
+    memcpy(words, bytes, 16);
+    even += words[0];
+    odd += words[1];
+    bytes += 16;
+    length -= 16;
   }
+  even += odd;
+  const uint64_t low = static_cast<uint64_t>(even);
+  sum = (low & 0xffffffff) + (low >> 32) + static_cast<uint64_t>(even >> 64);
   while (length >= 2) {
     uint16_t word = 0;
     memcpy(&word, bytes, 2);

@@ -67,6 +67,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       outbox.flush();
       CHECK(outbox.waitingBytes() == 0);
     }
+    if ((first & 0xc0) == 0x80) outbox.flushFull();
     const Address to = addressOf(number);
     uint8_t* room = outbox.reserve(to, length);
     if (room == nullptr) {

@@ -1,6 +1,7 @@
 #include "outbox.h"
 
 #include <new>
+#include <utility>
 
 namespace pintail {
 
@@ -9,7 +10,13 @@ constexpr uint32_t kMaxSegments = 64;
 constexpr uint32_t kMaxSendBytes = 65507;  // what an IPv4 datagram can hold
 }  // namespace
 
-Outbox::Outbox(Wire& wire) : wire_(wire), area_(new uint8_t[static_cast<size_t>(kShipments) * kShipmentBytes]) {}
+Outbox::Outbox(Wire& wire) : wire_(wire), area_(new uint8_t[static_cast<size_t>(kShipments) * kShipmentBytes]) {
+  for (uint32_t i = 0; i < kShipments; i++) places_[i] = area_.get() + static_cast<size_t>(i) * kShipmentBytes;
+}
+
+bool Outbox::canGrow(const Shipment& shipment, uint32_t size) const {
+  return !shipment.closed && size <= shipment.segment && shipment.count < kMaxSegments && shipment.size + size <= kMaxSendBytes;
+}
 
 uint8_t* Outbox::reserve(const Address& to, uint32_t size) {
   if (size == 0 || size > kMaxSendBytes || !wire_.hasFamily(to.isV6())) return nullptr;
@@ -18,7 +25,7 @@ uint8_t* Outbox::reserve(const Address& to, uint32_t size) {
   for (uint32_t i = used_; i-- > 0;) {
     Shipment& shipment = shipments_[i];
     if (!(shipment.to == to)) continue;
-    if (shipment.closed || size > shipment.segment || shipment.count >= kMaxSegments || shipment.size + size > kMaxSendBytes) break;
+    if (!canGrow(shipment, size)) break;
     uint8_t* room = shipment.bytes + shipment.size;
     shipment.size += size;
     shipment.count++;
@@ -29,7 +36,7 @@ uint8_t* Outbox::reserve(const Address& to, uint32_t size) {
   }
   if (used_ == kShipments) flush();
   Shipment& fresh = shipments_[used_];
-  fresh = {to, area_.get() + static_cast<size_t>(used_) * kShipmentBytes, size, size, 1, false};
+  fresh = {to, places_[used_], size, size, 1, false};
   used_++;
   waiting_ += size;
   last_ = &fresh;
@@ -40,8 +47,8 @@ void Outbox::cancel() {
   if (last_ == nullptr) return;
   last_->size -= lastSize_;
   last_->count--;
-  last_->closed = last_->size % last_->segment != 0;
   waiting_ -= lastSize_;
+  last_->closed = last_->size % last_->segment != 0;
   last_ = nullptr;
 }
 
@@ -52,6 +59,20 @@ void Outbox::flush() {
   waiting_ = 0;
   last_ = nullptr;
   wire_.send(shipments_, count);
+}
+
+void Outbox::flushFull() {
+  if (used_ < 2 || !canGrow(shipments_[used_ - 1], shipments_[used_ - 1].segment)) {
+    flush();
+    return;
+  }
+  const uint32_t newest = used_ - 1;
+  wire_.send(shipments_, newest);
+  std::swap(places_[0], places_[newest]);
+  shipments_[0] = shipments_[newest];
+  used_ = 1;
+  waiting_ = shipments_[0].size;
+  last_ = nullptr;
 }
 
 }  // namespace pintail

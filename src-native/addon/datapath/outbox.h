@@ -40,11 +40,16 @@ class Outbox {
   // Takes the last reserve() back: what was to go there cannot.
   void cancel();
   void flush();
+  // Sends all but the newest shipment while that one may still grow: for callers who are not done yet.
+  void flushFull();
   uint32_t waitingBytes() const { return waiting_; }
 
  private:
+  bool canGrow(const Shipment& shipment, uint32_t size) const;
+
   Wire& wire_;
   std::unique_ptr<uint8_t[]> area_;
+  uint8_t* places_[kShipments];
   Shipment shipments_[kShipments];
   uint32_t used_ = 0;
   uint32_t waiting_ = 0;

@@ -159,7 +159,7 @@ void Path::sendLoop() {
   while (!stopping_.load(std::memory_order_relaxed) && last != HostRead::kGone) {
     last = readHost(lane, segments, buffer.get());
     if (last == HostRead::kPacket) {
-      if (lane.out.waitingBytes() >= kFlushBytes) lane.out.flush();
+      if (lane.out.waitingBytes() >= kFlushBytes) lane.out.flushFull();
       continue;
     }
     lane.out.flush();

@@ -52,7 +52,7 @@ void UdpWire::send(Shipment* shipments, uint32_t count) {
   for (uint32_t done = 0; done < count;) {
     const bool v6 = shipments[done].to.isV6();
     uint32_t run = 1;
-    while (done + run < count && shipments[done + run].to.isV6() == v6) run++;
+    while (done + run < count && shipments[done + run].count > 0 && shipments[done + run].to.isV6() == v6) run++;
     done += sendRun(sockets_[v6], shipments + done, run);
   }
 }
