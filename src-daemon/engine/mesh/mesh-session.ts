@@ -92,6 +92,7 @@ export class MeshSession {
       perform: (effects) => this.#perform(effects),
       performPaths: (effects) => this.#performPaths(effects),
     })
+    this.#door.setOwnDisco(options.discoPublic)
     this.#messages = new TunnelMessages(options.crypto, options.discoPublic)
     this.#relays = options.openRelays(options.nodePrivate, {
       onPacket: (region, key, bytes) => this.#onRelayPacket(region, key, bytes),
@@ -127,7 +128,9 @@ export class MeshSession {
     this.#netmap = netmap
     if (netmap.derpMap !== undefined && (known === undefined || known.derpMapChanged))
       this.#relays.setMap(netmap.derpMap)
-    this.#messages.setOwnAddresses(nodeAddresses(netmap.self))
+    const own = nodeAddresses(netmap.self)
+    this.#messages.setOwnAddresses(own)
+    this.#door.setOwnAddresses({ v4: own.find((ip) => !ip.includes(':')), v6: own.find((ip) => ip.includes(':')) })
     this.#sync.apply(netmap, known)
     const isFilterNews = known === undefined || known.filterChanged || known.selfChanged || usesCapabilities(netmap)
     if (isFilterNews || shieldsUp !== this.#shieldsUp) this.#setFilter(netmap, shieldsUp)

@@ -191,6 +191,24 @@ describe('two meshes over loopback', () => {
     expect(a.relayed).toEqual([])
   })
 
+  test('[PKT-1.1] [PKT-1.5] a peer that knows us by another address: pings of either side arrive', async () => {
+    const [a, b] = [await openSide(1), await openSide(2)]
+    const seen: Partial<Node> = { Addresses: ['100.99.0.1/32'] }
+    configure(a, [nodeOf(b, { SelfNodeV4MasqAddrForThisPeer: '100.99.0.1' })])
+    configure(b, [nodeOf(a, seen)])
+    expect(await ping(a, nodeOf(b))).toMatchObject({ Err: '', NodeIP: '100.64.0.2' })
+    const back = await b.mesh.ping(nodeOf(a, seen), {
+      address: '100.99.0.1',
+      type: 'TSMP',
+      sizeBytes: 0,
+      signal: AbortSignal.timeout(3_000),
+    })
+    expect(back).toMatchObject({ Err: '', NodeIP: '100.99.0.1' })
+    // The map says that the masquerade is over: the other side does not take our own address.
+    configure(a, [nodeOf(b)])
+    expect((await ping(a, nodeOf(b), 300)).Err).toBe('ping was given up')
+  })
+
   test('a peer that restarted is reached at once when the map tells its new disco key', async () => {
     const a = await openSide(1)
     const b = await openSide(2)

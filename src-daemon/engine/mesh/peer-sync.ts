@@ -86,7 +86,11 @@ export class PeerSync {
     } else if (known.node.DiscoKey !== node.DiscoKey) this.#noteRestart(known, node)
     peer.node = node
     peer.allowedIps = this.#owners.claim(peer.nodeId, claimedAddresses(node)).map(hostPrefixText)
-    door.setPeer({ peer: peer.id, allowedIps: peer.allowedIps, jailed: node.IsJailed === true })
+    const masquerade = {
+      v4: node.SelfNodeV4MasqAddrForThisPeer || undefined,
+      v6: node.SelfNodeV6MasqAddrForThisPeer || undefined,
+    }
+    door.setPeer({ peer: peer.id, allowedIps: peer.allowedIps, jailed: node.IsJailed === true, masquerade })
     this.setPath(peer)
   }
 
