@@ -1,7 +1,9 @@
 /**
  * One end of a tunnel with fixed keys, for tests and measurements inside a namespace: a real interface, no handshake.
  *
- *   node static-tunnel.lab.ts a|b REMOTE_ADDRESS [MTU]
+ *   node static-tunnel.lab.ts a|b REMOTE_ADDRESS [MTU [VIA_PREFIX]]
+ *
+ * With a 4via6 prefix, b is the router of that site and a sends there.
  *
  * Prints "up NAME" when ready, and a JSON line of counters when it is asked to end.
  */
@@ -11,7 +13,7 @@ import type { IpPort } from '../src-contract/ids.ts'
 import { openDataPath } from './open-data-path.ts'
 
 const PORT = 41641
-const [side = 'a', remote = '127.0.0.1', mtu = '1280'] = process.argv.slice(2)
+const [side = 'a', remote = '127.0.0.1', mtu = '1280', via] = process.argv.slice(2)
 const isA = side === 'a'
 const own = { v4: isA ? '100.64.0.1' : '100.64.0.2', v6: isA ? 'fd7a:115c:a1e0::1' : 'fd7a:115c:a1e0::2' }
 const other = { v4: isA ? '100.64.0.2' : '100.64.0.1', v6: isA ? 'fd7a:115c:a1e0::2' : 'fd7a:115c:a1e0::1' }
@@ -35,11 +37,15 @@ const everything = (any: string) => ({
 })
 path.setFilter({
   rules: [everything('0.0.0.0/0'), everything('::/0')],
-  localNets: [`${own.v4}/32`, `${own.v6}/128`],
+  localNets: [`${own.v4}/32`, `${own.v6}/128`, ...(via === undefined || isA ? [] : [via])],
   shieldsUp: false,
   peerApi: [],
 })
-path.setPeer({ peer: 1, allowedIps: [`${other.v4}/32`, `${other.v6}/128`], jailed: false })
+path.setPeer({
+  peer: 1,
+  allowedIps: [`${other.v4}/32`, `${other.v6}/128`, ...(via === undefined || !isA ? [] : [via])],
+  jailed: false,
+})
 path.addKeypair({
   peer: 1,
   localIndex: isA ? 1 : 2,
@@ -58,7 +64,9 @@ for (const [address, bits] of [
 ]) {
   execFileSync('ip', ['addr', 'add', `${address}/${bits}`, 'dev', name])
 }
-for (const address of [other.v4, other.v6]) execFileSync('ip', ['route', 'add', address, 'dev', name])
+for (const destination of [other.v4, other.v6, ...(via === undefined || !isA ? [] : [via])]) {
+  execFileSync('ip', ['route', 'add', destination, 'dev', name])
+}
 console.log(`up ${name}`)
 
 // The static keys have no rekey; renewing them restarts counters on both sides, so a run must end within 180 s.
