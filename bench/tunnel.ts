@@ -1,119 +1,212 @@
 /**
- * The whole product's tunnel: two daemons of ours and two stock ones on one network, measured in turn so that a slow moment
- * of the machine hits both. No target yet: the native data path will set them.
+ * The whole product's tunnel beside tailscaled and wireguard-go, on one network in one run. Each round gives each of them
+ * each case once, so that a slow moment of the machine hits all; medians are printed.
  */
 import { readFileSync } from 'node:fs'
+import { cpus, release } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { ControlServer } from '../lab/control-server.ts'
-import { Daemon, stockProgram } from '../lab/daemon.ts'
-import { eventually } from '../lab/eventually.ts'
 import type { Host } from '../lab/host.ts'
 import { Internet } from '../lab/internet.ts'
 import type { Sheet } from '../lab/measure-line.ts'
+import { coverUapiFolder } from '../lab/plain-wireguard.ts'
+import { type Contestant, type Ground, type Kind, openContestant, presentKinds, startDaemon } from './contestants.ts'
+import { type CaseName, Results } from './goals.ts'
+import { cpuNanoseconds, iperf, quantile, residentMiB, roundTrips, roundTripsUnderLoad, tcp, udp } from './load.ts'
 
-const TRANSFER_SECONDS = 3
-const ECHO_COUNT = 200
+const quietMachines = fileURLToPath(new URL('../lab/quiet-machines.lab.ts', import.meta.url))
 
-interface Pair {
-  readonly from: Daemon
-  readonly to: Daemon
-  readonly address: string
+const IDLE_PINGS = 300
+const LOADED_PINGS = 300
+const IDLE_WATCH_MS = 20_000
+const QUIET_PEERS = 100
+const HUB_SPOKES = 8
+
+export interface TunnelOptions {
+  readonly sheet: Sheet
+  readonly folder: string
+  readonly rounds: number
+  /** Parts to run; all when empty. */
+  readonly only: readonly string[]
 }
 
-export async function benchTunnel({
-  sheet,
-  folder,
-  rounds,
-}: {
-  sheet: Sheet
-  folder: string
-  rounds: number
-}): Promise<void> {
+export const tunnelParts = ['load', 'idle', 'v6-outside', 'hub'] as const
+
+export async function benchTunnel({ sheet, folder, rounds, only }: TunnelOptions): Promise<void> {
+  const started = performance.now()
+  const say = (text: string) =>
+    console.error(`${((performance.now() - started) / 1000).toFixed(0).padStart(5)} s  ${text}`)
+  const wants = (part: (typeof tunnelParts)[number]) => only.length === 0 || only.includes(part)
+  say(machineLine())
+  await coverUapiFolder()
+  const kinds = presentKinds(say)
   const internet = await Internet.create()
+  const results = new Results()
+  const open: { close(): Promise<void> }[] = []
   try {
     const control = await ControlServer.start(await internet.publicHost('control', ['203.0.113.10']), {
       folder: join(folder, 'c'),
     })
-    const key = await control.createKey()
-    const open = async (kind: 'ours' | 'stock'): Promise<Pair> => {
-      const daemons = []
-      for (const side of ['a', 'b']) {
-        const { host } = await internet.publicHost(`${kind}-${side}`)
-        const daemon = await Daemon.start(host, { kind, folder: join(folder, `${kind}-${side}`) })
-        await daemon.join(control.url, key, { Hostname: `${kind}-${side}` })
-        daemons.push(daemon)
-      }
-      const [from, to] = daemons as [Daemon, Daemon]
-      const address = await to.address()
-      await from.untilDirect(address, 30_000)
-      return { from, to, address }
+    open.push({ close: () => control.stop() })
+    const ground: Ground = { internet, control, key: await control.createKey(), folder }
+    const openPair = async (kind: Kind, tag: string, prepare?: (hosts: readonly [Host, Host]) => Promise<void>) => {
+      say(`start ${kind} ${tag}`)
+      const pair = await openContestant(ground, kind, { tag, ...(prepare === undefined ? {} : { prepare }) })
+      open.push(pair)
+      return pair
     }
-    const ours = await open('ours')
-    const stock = stockProgram('tailscaled') === undefined ? undefined : await open('stock')
-    const cases: [name: string, unit: string, measure: (pair: Pair) => Promise<number>][] = [
-      ['TCP, 1 stream', 'Gbit/s', (pair) => tcp(pair, 1)],
-      ['TCP, 4 streams', 'Gbit/s', (pair) => tcp(pair, 4)],
-      ['round trip p50, idle', 'ms', (pair) => roundTrip(pair, 0.5)],
-      ['round trip p99, idle', 'ms', (pair) => roundTrip(pair, 0.99)],
-    ]
-    for (const [name, unit, measure] of cases) {
-      const figures: { ours: number[]; stock: number[] } = { ours: [], stock: [] }
-      for (let round = 0; round < rounds; round++) {
-        figures.ours.push(await measure(ours))
-        if (stock !== undefined) figures.stock.push(await measure(stock))
-      }
-      sheet.add({
-        case: name,
-        ours: median(figures.ours),
-        stock: stock === undefined ? null : median(figures.stock),
-        unit,
-        must: null,
-      })
+    if (wants('idle') || wants('load')) {
+      const pairs: Contestant[] = []
+      for (const kind of kinds) pairs.push(await openPair(kind, ''))
+      for (const pair of pairs) results.add('resident memory, idle', pair.kind, residentMiB(pair.pids()))
+      if (wants('idle')) await idle(ground, pairs, results, say)
+      if (wants('load')) await load(pairs, results, rounds, say)
+      await Promise.all(pairs.map((pair) => pair.close()))
     }
-    sheet.add({
-      case: 'resident memory after load',
-      ours: residentMiB(ours.from.pid),
-      stock: stock === undefined ? null : residentMiB(stock.from.pid),
-      unit: 'MiB',
-      must: null,
-    })
-    await Promise.all([ours, stock].flatMap((pair) => (pair ? [pair.from.stop(), pair.to.stop()] : [])))
-    await control.stop()
+    if (wants('v6-outside')) await ipv6Outside(kinds, openPair, results, rounds, say)
+    if (wants('hub')) await hub(ground, kinds, results, rounds, open, say)
+    results.print(sheet)
+    say('done')
   } finally {
+    await Promise.all(open.map((one) => one.close()))
     await internet.close()
   }
 }
 
-async function tcp({ from, to, address }: Pair, streams: number): Promise<number> {
-  const server = to.host.start('iperf3', ['-s', '-1', '-p', '5333', '-B', address])
-  try {
-    await eventually('iperf3 listens', async () => ((await listens(to.host, 5333)) ? true : undefined), {
-      withinMs: 5_000,
-    })
-    const args = ['-c', address, '-p', '5333', '-J', '-t', String(TRANSFER_SECONDS), '-O', '1', '-P', String(streams)]
-    const report = JSON.parse(await from.host.must('iperf3', args, { timeoutMs: 30_000 }))
-    return report.end.sum_received.bits_per_second / 1e9
-  } finally {
-    server.kill('SIGKILL')
+async function load(pairs: Contestant[], results: Results, rounds: number, say: (text: string) => void): Promise<void> {
+  for (let round = 1; round <= rounds; round++) {
+    for (const pair of pairs) {
+      say(`round ${round} of ${rounds}: ${pair.kind}`)
+      const add = (name: CaseName, value: number) => results.add(name, pair.kind, value)
+      const one = await tcp(pair, pair.v4, 1)
+      const four = await tcp(pair, pair.v4, 4)
+      add('TCP, 1 stream', one.gbits)
+      add('TCP, 4 streams', four.gbits)
+      add('CPU a gigabyte', one.cpuSecondsPerGb)
+      const idleTimes = await roundTrips(pair, IDLE_PINGS)
+      add('round trip p50, idle', quantile(idleTimes, 0.5))
+      add('round trip p99, idle', quantile(idleTimes, 0.99))
+      const loadedTimes = await roundTripsUnderLoad(pair, LOADED_PINGS)
+      add('round trip p50, under load', quantile(loadedTimes, 0.5))
+      add('round trip p99, under load', quantile(loadedTimes, 0.99))
+      add('UDP at 50 kpps, lost', (await udp(pair, 50)).lostPercent)
+      add('UDP at 100 kpps, lost', (await udp(pair, 100)).lostPercent)
+      const most = await udp(pair, 150)
+      add('UDP at 150 kpps, lost', most.lostPercent)
+      add('UDP at 150 kpps, sent', most.sentKpps)
+      if (pair.v6 !== undefined) add('TCP inside IPv6', (await tcp(pair, pair.v6, 1)).gbits)
+      add('resident memory, after load', residentMiB(pair.pids()))
+    }
   }
 }
 
-async function listens(host: Host, port: number): Promise<boolean> {
-  return (await host.must('ss', ['-Hltn', `sport = :${port}`])).trim() !== ''
+/** All at once: nobody does anything, so nobody disturbs. */
+async function idle(
+  { internet, control, key }: Ground,
+  pairs: Contestant[],
+  results: Results,
+  say: (text: string) => void,
+): Promise<void> {
+  const watch = async (name: CaseName) => {
+    await sleep(5_000)
+    const before = pairs.map((pair) => cpuNanoseconds(pair.pids()))
+    await sleep(IDLE_WATCH_MS)
+    for (const [i, pair] of pairs.entries()) {
+      const spentMs = (cpuNanoseconds(pair.pids()) - before[i]!) / 1e6 / pair.pids().length
+      results.add(name, pair.kind, spentMs / (IDLE_WATCH_MS / 1000))
+    }
+  }
+  say('idle')
+  await watch('idle CPU, 1 peer')
+  say(`${QUIET_PEERS} machines join and fall silent`)
+  const { host } = await internet.publicHost('quiet')
+  await host.must(process.execPath, [quietMachines, control.url, key, String(QUIET_PEERS)], { timeoutMs: 60_000 })
+  say('idle with quiet peers')
+  await watch('idle CPU, 100 quiet peers')
 }
 
-async function roundTrip({ from, address }: Pair, quantile: number): Promise<number> {
-  const times = (await from.icmp(address, { count: ECHO_COUNT, intervalSeconds: 0.01 })).sort((a, b) => a - b)
-  return times[Math.min(times.length - 1, Math.floor(times.length * quantile))] ?? Number.NaN
+async function ipv6Outside(
+  kinds: readonly Kind[],
+  openPair: (kind: Kind, tag: string, prepare: (hosts: readonly [Host, Host]) => Promise<void>) => Promise<Contestant>,
+  results: Results,
+  rounds: number,
+  say: (text: string) => void,
+): Promise<void> {
+  const pairs: Contestant[] = []
+  let number = 0
+  for (const kind of kinds.filter((one) => one !== 'wireguard-go')) {
+    number++
+    const prepare = async (hosts: readonly [Host, Host]) => {
+      for (const [i, host] of hosts.entries()) {
+        await host.must('ip', ['addr', 'add', `2001:db8:${number}::${i + 1}/64`, 'dev', 'eth0', 'nodad'])
+        await host.rules(ONLY_V6)
+      }
+    }
+    pairs.push(await openPair(kind, '-v6', prepare))
+  }
+  for (let round = 1; round <= rounds; round++) {
+    for (const pair of pairs) {
+      say(`IPv6 outside, round ${round} of ${rounds}: ${pair.kind}`)
+      results.add('TCP, IPv6 outside', pair.kind, (await tcp(pair, pair.v4, 1)).gbits)
+    }
+  }
+  await Promise.all(pairs.map((pair) => pair.close()))
 }
 
-/** The child that runs in the namespace has the shell's process id: `ip netns exec` and `sh` replace themselves. */
-function residentMiB(pid: number): number {
-  const line = readFileSync(`/proc/${pid}/status`, 'utf8').match(/VmRSS:\s+(\d+)/)
-  return Number(line?.[1] ?? Number.NaN) / 1024
+/** Control and relay stay reachable over IPv4; datagrams between the two are not. */
+const ONLY_V6 = `table inet only_v6 {
+  chain out { type filter hook output priority filter; oifname "eth0" meta nfproto ipv4 meta l4proto 17 drop; }
+}`
+
+/** One machine sends to eight at once. */
+async function hub(
+  ground: Ground,
+  kinds: readonly Kind[],
+  results: Results,
+  rounds: number,
+  open: { close(): Promise<void> }[],
+  say: (text: string) => void,
+): Promise<void> {
+  const hubs = []
+  for (const kind of kinds) {
+    if (kind === 'wireguard-go') continue
+    say(`start ${kind}, one and ${HUB_SPOKES}`)
+    const daemons = []
+    for (let i = 0; i <= HUB_SPOKES; i++) {
+      const daemon = await startDaemon(ground, kind, `${kind}-hub${i}`)
+      open.push({ close: () => daemon.stop() })
+      daemons.push(daemon)
+    }
+    const [middle, ...spokes] = daemons as [(typeof daemons)[0], ...typeof daemons]
+    const addresses = await Promise.all(spokes.map((spoke) => spoke.address()))
+    for (const address of addresses) await middle.untilDirect(address, 60_000)
+    hubs.push({ kind, middle, spokes, addresses })
+  }
+  for (let round = 1; round <= rounds; round++) {
+    for (const { kind, middle, spokes, addresses } of hubs) {
+      say(`${HUB_SPOKES} peers at once, round ${round} of ${rounds}: ${kind}`)
+      const flows = spokes.map((spoke, i) => iperf(middle.host, spoke.host, addresses[i]!, ['-t', '3', '-O', '1']))
+      const gbits = (await Promise.all(flows)).map((report) => report.end.sum_received.bits_per_second / 1e9)
+      results.add(
+        'TCP to 8 peers at once',
+        kind,
+        gbits.reduce((sum, one) => sum + one, 0),
+      )
+    }
+  }
 }
 
-function median(values: number[]): number {
-  const sorted = [...values].sort((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+function machineLine(): string {
+  const flags = new Set(
+    readFileSync('/proc/cpuinfo', 'utf8')
+      .match(/^flags.*$/m)?.[0]
+      .split(' '),
+  )
+  const vector = ['avx512ifma', 'avx512f', 'avx2'].find((flag) => flags.has(flag)) ?? 'no AVX2'
+  return `${cpus().length} × ${cpus()[0]?.model ?? 'processor'} (${vector}), Linux ${release()}, Node ${process.version}`
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
 }

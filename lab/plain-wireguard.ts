@@ -86,6 +86,11 @@ export class PlainWireGuard {
     return device
   }
 
+  get pid(): number {
+    if (this.#child.pid === undefined) throw new Error('the device does not run')
+    return this.#child.pid
+  }
+
   get log(): string {
     return this.#log
   }

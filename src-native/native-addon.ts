@@ -87,6 +87,8 @@ export interface NativeFunctions {
   aeadProblem(): string | undefined
   /** Seals (0) or opens (1) many packets, each with its own key; `addon/datapath/aead-binding.cpp` draws them. */
   aeadBatch(name: AeadName, opens: Flag, records: Uint8Array): ArrayBuffer
+  /** Packets a second that one thread judges; `packets`: each u32 length (little-endian) and its bytes. */
+  filterRate(table: Uint8Array, packets: Uint8Array, milliseconds: number): number
   /** Nanoseconds a packet. */
   aeadTime(name: AeadName, opens: Flag, bytes: number, packets: number): number
 }

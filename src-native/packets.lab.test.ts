@@ -94,7 +94,7 @@ describe.each(['native', 'twin'])('%s', (PINTAIL_DATAPATH) => {
 
   beforeAll(async () => {
     const open = (host: Host, side: string, remote: string) =>
-      start(host, [program, side, remote, '1280', PREFIX], { PINTAIL_DATAPATH })
+      start(host, [program, side, remote, '1280', '0', PREFIX], { PINTAIL_DATAPATH })
     tunnels = [open(client.host, 'a', lan.wanAddress), open(lan.router, 'b', client.address)]
     const [, ofRouter] = await Promise.all(tunnels.map(firstLine))
     routerLines = ofRouter!

@@ -25,7 +25,7 @@ async function start(host: PublicHost, side: string, remote: string): Promise<Tu
   const seen: string[] = []
   lines.on('line', (line) => seen.push(line))
   await once(lines, 'line')
-  expect(seen[0]).toBe(`up static-${side}`)
+  expect(seen[0]).toMatch(new RegExp(`^up static-${side} `))
   return { process: child, report: once(child, 'close').then(() => JSON.parse(seen.at(-1)!)) }
 }
 

@@ -564,6 +564,7 @@ constexpr Export kExports[] = {
     {"aeadProblem", aeadProblem},
     {"aeadBatch", aeadBatch},
     {"aeadTime", aeadTime},
+    {"filterRate", filterRate},
 };
 
 }  // namespace

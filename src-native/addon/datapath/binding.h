@@ -11,5 +11,6 @@ napi_value dataPathFunctions(napi_env env);
 napi_value aeadProblem(napi_env env, napi_callback_info info);
 napi_value aeadBatch(napi_env env, napi_callback_info info);
 napi_value aeadTime(napi_env env, napi_callback_info info);
+napi_value filterRate(napi_env env, napi_callback_info info);
 
 }  // namespace pintail
