@@ -117,6 +117,11 @@ async function dependenciesReady() {
 }
 
 /** Everything a script needs before it can start. `groups` names system packages; answers those that are still missing. */
+/** Node keeps what it made of the sources (`bin/on-node-24.mjs`), so that not the first start pays for it. */
+async function compileDaemon() {
+  await run(node24, [join(root, 'bin', 'pintaild.mjs'), '--version'])
+}
+
 export async function makeReady(groups) {
   const [major] = process.versions.node.split('.').map(Number)
   if (major < 20) throw new Error(`Node ${process.versions.node} is too old; Node 20 or newer is needed to start`)
@@ -124,5 +129,6 @@ export async function makeReady(groups) {
   const missing = await systemReady(['build', ...groups])
   if (groups.includes('lab') || groups.includes('bench')) await fasterReady()
   await step('build the native addon', () => run(node24, [join(root, 'scripts', 'native.mjs')]))
+  if (!existsSync(join(root, 'build', 'compile-cache'))) await step('compile the daemon once', compileDaemon)
   return missing
 }

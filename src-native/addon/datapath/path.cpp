@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "packet-thread.h"
 #include "recorder.h"
 
 namespace pintail {
@@ -151,7 +152,7 @@ void Path::close() {
 }
 
 void Path::sendLoop() {
-  pthread_setname_np(pthread_self(), "pintail-send");
+  startPacketThread("pintail-send");
   Lane lane(wire_, *hostOutOfSender_);
   Segments segments;
   auto buffer = std::make_unique<uint8_t[]>(kHostBuffer);
@@ -203,7 +204,7 @@ Path::HostRead Path::readHost(Lane& lane, Segments& segments, uint8_t* buffer) {
 }
 
 void Path::receiveLoop() {
-  pthread_setname_np(pthread_self(), "pintail-recv");
+  startPacketThread("pintail-recv");
   Lane lane(wire_, *hostOutOfReceiver_);
   Receiver receivers[2];
   pollfd entries[3] = {{v4_, POLLIN, 0}, {v6_, POLLIN, 0}, {stop_, POLLIN, 0}};
