@@ -1,15 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { IpPort } from '../src-contract/ids.ts'
 import { ipBytes } from '../src-protocol/wire/ip.ts'
-import {
-  decodeTsmp,
-  encodeIcmpEcho,
-  encodeTcpPacket,
-  encodeTsmpPacket,
-  encodeUdpPacket,
-  parsePacket,
-  tcpFlag,
-} from '../src-protocol/wire/packet.ts'
+import { encodeIcmpEcho, encodeTsmpPacket, encodeUdpPacket } from '../src-protocol/wire/packet.ts'
 import { nodeAead } from './aead.ts'
 import type { DoorEvent, FilterTable, Keypair } from './door.ts'
 import { clock, type End, endKinds } from './ends.contract-suite.ts'
@@ -92,8 +84,6 @@ describe.each(endKinds())('$name', ({ open }) => {
 
   const udp = (src: string, dst: string, dstPort = 53, size = 4) =>
     encodeUdpPacket({ src: ipBytes(src), dst: ipBytes(dst), srcPort: 5000, dstPort }, new Uint8Array(size))
-  const syn = (src: string, dst: string, dstPort: number) =>
-    encodeTcpPacket({ src: ipBytes(src), dst: ipBytes(dst), srcPort: 50000, dstPort }, { flags: tcpFlag.syn })
   const kinds = (end: Side) => end.events.map((event) => event.kind)
   const only = <K extends DoorEvent['kind']>(end: Side, kind: K) =>
     end.events.filter((event): event is DoorEvent & { kind: K } => event.kind === kind)
@@ -361,17 +351,6 @@ describe.each(endKinds())('$name', ({ open }) => {
       expect(await fromA(new Uint8Array(64).fill(0x75))).toMatchObject({ kinds: [], drops: { 'in-ip-header': 1 } })
     })
 
-    test('[FLT-3.5] TSMP comes up, also with shields up and from jailed peers', async () => {
-      const ping = encodeTsmpPacket(ipBytes(A), ipBytes(B), { kind: 'ping', data: new Uint8Array(8) })
-      for (const jailed of [false, true]) {
-        const result = await fromA(ping, (b) => {
-          b.path.setFilter({ ...allowAll(B), shieldsUp: true })
-          b.path.setPeer({ peer: 2, allowedIps: [`${A}/32`], jailed })
-        })
-        expect(result.kinds).toEqual(['tsmp'])
-      }
-    })
-
     test('an expected echo reply comes up for ten seconds, others go on', async () => {
       const reply = encodeIcmpEcho({ src: ipBytes(A), dst: ipBytes(B), kind: 'reply', id: 77, seq: 1 })
       expect((await fromA(reply)).kinds).toEqual(['local'])
@@ -381,52 +360,6 @@ describe.each(endKinds())('$name', ({ open }) => {
         clock.nowMs += 10_001
       })
       expect(late.kinds).toEqual(['local'])
-    })
-
-    test('[FLT-1.6] without a filter nothing gets in', async () => {
-      const { a, b } = await pair()
-      const bare = await end()
-      bare.path.setPeer({ peer: 2, allowedIps: [`${A}/32`], jailed: false })
-      bare.path.addKeypair(keysOfB)
-      bare.path.setLocalService([B])
-      a.path.sendPacket(1, udp(A, B))
-      await turn()
-      bare.receive(A_AT, ...a.sent.map((d) => d.bytes))
-      expect(bare.path.stats().drops).toEqual({ 'in-destination': 1 })
-      await b.path.close()
-    })
-
-    test.each([
-      ['A', false],
-      ['S', true],
-    ])('[FLT-3.9] a refused SYN is answered with %s', async (reason, shieldsUp) => {
-      const { a, drops } = await fromA(syn(A, B, 22), (b) => b.path.setFilter({ ...allowAll(B), rules: [], shieldsUp }))
-      expect(drops).toEqual({ 'in-acl': 1 })
-      const parsed = parsePacket(only(a, 'tsmp')[0]!.packet)
-      if (!parsed.ok) throw new Error(parsed.reason)
-      expect(parsed.value.srcText).toBe(B)
-      const message = decodeTsmp(parsed.value.payload)
-      expect(message).toMatchObject({
-        value: { kind: 'rejected', protocol: 6, reason: reason.charCodeAt(0), srcPort: 50000, dstPort: 22 },
-      })
-    })
-
-    test('[FLT-3.7] PeerAPI connections pass with shields up', async () => {
-      const peerApi = [{ address: B, port: 4242 }]
-      const shields = { ...allowAll(B), shieldsUp: true, peerApi }
-      expect((await fromA(syn(A, B, 4242), (b) => b.path.setFilter(shields))).kinds).toEqual(['local'])
-      expect((await fromA(syn(A, B, 4243), (b) => b.path.setFilter(shields))).kinds).toEqual([])
-    })
-
-    test('[FLT-3.8] a jailed peer may only answer', async () => {
-      const jail = (b: Side) => b.path.setPeer({ peer: 2, allowedIps: [`${A}/32`], jailed: true })
-      expect((await fromA(udp(A, B), jail)).drops).toEqual({ 'in-acl': 1 })
-      const answered = await fromA(udp(A, B, 6000), (b) => {
-        jail(b)
-        const question = { src: ipBytes(B), dst: ipBytes(A), srcPort: 6000, dstPort: 5000 }
-        b.path.sendPacket(2, encodeUdpPacket(question, new Uint8Array(1)))
-      })
-      expect(answered.kinds).toEqual(['local'])
     })
   })
 

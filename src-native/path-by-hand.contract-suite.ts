@@ -43,10 +43,10 @@ export class PathByHand {
   }
 
   /** Gets a new session each time it is set. */
-  setPeer(table: Omit<PeerTable, 'jailed'>): void {
+  setPeer(table: Omit<PeerTable, 'jailed'> & { readonly jailed?: boolean }): void {
     const { peer } = table
     const keys = keypairOf(peer)
-    this.door.setPeer({ ...table, jailed: false })
+    this.door.setPeer({ jailed: false, ...table })
     this.door.addKeypair(keys)
     this.door.setDestination(peer, { udp: FAR, relay: false })
     const mirrored: Keypair = {
@@ -73,8 +73,8 @@ export class PathByHand {
     return this.#outcome()
   }
 
-  fromPeer(peer: PeerId, packet: Uint8Array): Promise<Outcome> {
-    const padded = new Uint8Array(Math.ceil(packet.length / 16) * 16)
+  fromPeer(peer: PeerId, packet: Uint8Array, { isPadded = true } = {}): Promise<Outcome> {
+    const padded = new Uint8Array(isPadded ? Math.ceil(packet.length / 16) * 16 : packet.length)
     padded.set(packet)
     const datagram = new Uint8Array(padded.length + 32)
     this.#far.get(peer)!.seal(padded, datagram)
@@ -95,7 +95,10 @@ export class PathByHand {
     return {
       toHost: this.#end.written.splice(0).map((packet) => Uint8Array.from(packet)),
       toPeer: this.#end.sent.splice(0).map(({ bytes }) => this.#open(bytes)),
-      events: this.#events.splice(0).filter(({ kind }) => kind !== 'activity'),
+      events: this.#events
+        .splice(0)
+        .filter(({ kind }) => kind !== 'activity')
+        .map(withPlainBytes),
       drops: Object.fromEntries(drops.filter(([, count]) => count > 0)),
     }
   }
@@ -108,6 +111,11 @@ export class PathByHand {
     const word = (at: number) => (padded[at]! << 8) | padded[at + 1]!
     return { peer, packet: Uint8Array.from(padded.subarray(0, padded[0]! >> 4 === 4 ? word(2) : 40 + word(4))) }
   }
+}
+
+/** What are Buffers on one path and not on the other, compares equal. */
+function withPlainBytes(event: DoorEvent): DoorEvent {
+  return 'packet' in event ? { ...event, packet: Uint8Array.from(event.packet) } : event
 }
 
 function keypairOf(peer: PeerId): Keypair {
