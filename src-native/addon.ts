@@ -17,13 +17,18 @@ export interface ReaderHandle {
   readonly [handle]: true
 }
 
+/** A thread that hears of changes of the network. */
+export interface NetworkWatchHandle {
+  readonly [handle]: true
+}
+
 /** The two keys of a keypair, ready for use. */
 export interface AeadHandle {
   readonly [handle]: true
 }
 
 /** As in `addon/module.cpp`. */
-const VERSION = 5
+const VERSION = 6
 
 /** 0: packets only. 1: a virtio header before each, TCP in super-packets. 2: UDP too. */
 export type TunOffload = 0 | 1 | 2
@@ -65,6 +70,9 @@ export interface Addon {
   setSocketMark(fd: number, mark: number): void
   createMarkedSocket(family: 4 | 6, mark: number): number
   closeFd(fd: number): void
+  /** Calls back, a moment after the first of several, when links, addresses or routes change. Does not keep the process. */
+  startNetworkWatch(onChange: () => void): NetworkWatchHandle
+  stopNetworkWatch(watch: NetworkWatchHandle): void
   readonly dataPath: NativeFunctions
   /** Milliseconds of one ICMPv4 echo; undefined without an answer in time. Rejects with EPERM and the like. */
   icmpEcho(address: string, timeoutMs: number, mark: number): Promise<number | undefined>

@@ -1,8 +1,11 @@
 /** A TUN device opened and up, and what became of it since. Linux, through the addon. */
 import { writeFileSync } from 'node:fs'
 import type { Addon } from './addon.ts'
+import { type NetworkWatch, openNetworkWatch } from './network-watch.ts'
 
 const STATE_CHECK_MS = 1000
+/** With a watch that says when something changes; it may have missed something. */
+const RARE_CHECK_MS = 15_000
 
 /** With offloads where the kernel has them; `PINTAIL_TUN_PLAIN=1` goes without, to tell a driver's fault from ours. */
 export function openTunDevice(addon: Addon, name: string, mtuBytes: number): ReturnType<Addon['openTun']> {
@@ -38,12 +41,13 @@ function noLinkLocal(name: string): void {
   }
 }
 
-/** Looks once a second, and when told to, whether the interface is up. */
+/** Looks whether the interface is up when links change, and when told to; once a second where nothing says so. */
 export class TunState {
   readonly #addon: Addon
   readonly #fd: number
   readonly #onState: (state: 'up' | 'down') => void
   readonly #timer: NodeJS.Timeout
+  readonly #watch: NetworkWatch | undefined
   #up = true
   #gone = false
 
@@ -51,7 +55,8 @@ export class TunState {
     this.#addon = addon
     this.#fd = fd
     this.#onState = onState
-    this.#timer = setInterval(() => this.check(), STATE_CHECK_MS)
+    this.#watch = openNetworkWatch(() => this.check())
+    this.#timer = setInterval(() => this.check(), this.#watch === undefined ? STATE_CHECK_MS : RARE_CHECK_MS)
     this.#timer.unref()
   }
 
@@ -69,6 +74,7 @@ export class TunState {
   close(): void {
     this.#gone = true
     clearInterval(this.#timer)
+    this.#watch?.close()
   }
 
   #set(up: boolean): void {

@@ -5,7 +5,7 @@
 namespace {
 
 // What addon.ts expects; raised with every change of a function, so that a stale build is noticed and not called.
-constexpr int kVersion = 5;
+constexpr int kVersion = 6;
 
 struct Export {
   const char* name;
@@ -31,6 +31,8 @@ constexpr Export kExports[] = {
     {"open", pintail::openSealed},
     {"closeFd", pintail::closeFd},
     {"icmpEcho", pintail::icmpEcho},
+    {"startNetworkWatch", pintail::startNetworkWatch},
+    {"stopNetworkWatch", pintail::stopNetworkWatch},
 };
 
 }  // namespace

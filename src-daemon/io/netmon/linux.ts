@@ -1,15 +1,20 @@
 /**
- * Linux: look once a second. Three small reads cost less than a child process on netlink that would have to be
- * supervised and could outlive us; a second is within every promise about network changes.
+ * Linux: look when the kernel says that links, addresses or routes changed, and rarely without being told. Where nobody
+ * says so (no addon), once a second, which is within every promise about network changes.
  *
  * A gap between two looks means that the machine slept: NAT mappings and peers have moved on, so it counts as a change.
  */
 import { readFileSync } from 'node:fs'
+import { type NetworkWatch, openNetworkWatch } from '../../../src-native/network-watch.ts'
 import { compareNetworks, defaultInterfaceV4, defaultInterfaceV6 } from './compare.ts'
 import { hostInterfaces } from './interfaces.ts'
 import type { HostNetwork, NetworkChange, NetworkMonitor } from './port.ts'
 
 const LOOK_EVERY_MS = 1_000
+/** When changes are told; a look costs more than a tick. */
+const RARE_LOOK_MS = 30_000
+/** A tick only compares clocks: has the machine slept? */
+const TICK_MS = 2_000
 /** After a change, look again soon whether that was all. */
 const SETTLE_MS = 250
 /** The event loop never stalls this long by itself. */
@@ -21,15 +26,21 @@ export function openLinuxNetworkMonitor(options: { ownInterface: string | undefi
 
 class LinuxNetworkMonitor implements NetworkMonitor {
   readonly #own: string | undefined
+  readonly #watch: NetworkWatch | undefined
   #network: HostNetwork
   #listener: (change: NetworkChange) => void = () => {}
   #pending: Omit<NetworkChange, 'network'> | undefined
-  #lastLookMs = Date.now()
+  #lastTickMs = Date.now()
+  #lastLookMs = this.#lastTickMs
   #timer: NodeJS.Timeout | undefined
 
   constructor(own: string | undefined) {
     this.#own = own
     this.#network = readHostNetwork(own)
+    this.#watch = openNetworkWatch(() => {
+      this.#look()
+      this.#arm()
+    })
     this.#arm()
   }
 
@@ -43,20 +54,27 @@ class LinuxNetworkMonitor implements NetworkMonitor {
 
   close(): void {
     clearTimeout(this.#timer)
+    this.#watch?.close()
   }
 
   #arm(): void {
-    this.#timer = setTimeout(
-      () => {
-        this.#look()
-        this.#arm()
-      },
-      this.#pending === undefined ? LOOK_EVERY_MS : SETTLE_MS,
-    )
-    this.#timer.unref()
+    clearTimeout(this.#timer)
+    const waitMs = this.#pending !== undefined ? SETTLE_MS : this.#watch === undefined ? LOOK_EVERY_MS : TICK_MS
+    this.#timer = setTimeout(() => {
+      this.#tick()
+      this.#arm()
+    }, waitMs).unref()
   }
 
-  /** A change is told when the following look finds it settled. */
+  #tick(): void {
+    const now = Date.now()
+    const slept = now - this.#lastTickMs > SLEPT_MS
+    this.#lastTickMs = now
+    if (slept) this.#pending = { major: true, reason: 'wake-up' }
+    const isDue = this.#watch === undefined || now - this.#lastLookMs > RARE_LOOK_MS
+    if (isDue || this.#pending !== undefined) this.#look()
+  }
+
   #read(): HostNetwork {
     try {
       return readHostNetwork(this.#own)
@@ -66,14 +84,12 @@ class LinuxNetworkMonitor implements NetworkMonitor {
     }
   }
 
+  /** A change is told when the following look finds it settled. */
   #look(): void {
-    const now = Date.now()
-    const slept = now - this.#lastLookMs > SLEPT_MS
-    this.#lastLookMs = now
+    this.#lastLookMs = Date.now()
     const next = this.#read()
     const change = compareNetworks(this.#network, next)
     this.#network = next
-    if (slept) this.#pending = { major: true, reason: 'wake-up' }
     if (change !== undefined) {
       this.#pending = this.#pending ?? change
       return
