@@ -108,8 +108,8 @@ async function idle(
   results: Results,
   say: (text: string) => void,
 ): Promise<void> {
-  const watch = async (name: CaseName) => {
-    await sleep(5_000)
+  const watch = async (name: CaseName, afterMs: number) => {
+    await sleep(afterMs)
     const before = pairs.map((pair) => cpuNanoseconds(pair.pids()))
     await sleep(IDLE_WATCH_MS)
     for (const [i, pair] of pairs.entries()) {
@@ -117,13 +117,13 @@ async function idle(
       results.add(name, pair.kind, spentMs / (IDLE_WATCH_MS / 1000))
     }
   }
-  say('idle')
-  await watch('idle CPU, 1 peer')
+  say('idle, when the last packet is a minute old')
+  await watch('idle CPU, 1 peer', 60_000)
   say(`${QUIET_PEERS} machines join and fall silent`)
   const { host } = await internet.publicHost('quiet')
   await host.must(process.execPath, [quietMachines, control.url, key, String(QUIET_PEERS)], { timeoutMs: 60_000 })
   say('idle with quiet peers')
-  await watch('idle CPU, 100 quiet peers')
+  await watch('idle CPU, 100 quiet peers', 10_000)
 }
 
 async function ipv6Outside(
