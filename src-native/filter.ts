@@ -2,11 +2,11 @@
  * Compiles the FilterRules of the coordination server into the rules of the door. [tsmp-filter.md §1]
  *
  * Not here: the verdict (`packet-filter.ts`), which of several named filters apply (the netmap fold), and capability
- * grants, which say nothing about packets.
+ * grants, which say nothing about packets (`src-protocol/machines/grants.ts`).
  */
 import type { FilterRule } from '../src-contract/control/map.ts'
 import type { IpText, PrefixText } from '../src-contract/ids.ts'
-import { parseIp, parsePrefix, prefixText } from '../src-protocol/wire/ip.ts'
+import { isWithdrawnSyntax, parseRuleAddress } from '../src-protocol/wire/rule-address.ts'
 import type { CompiledRule } from './door.ts'
 
 export interface CompiledFilter {
@@ -26,8 +26,7 @@ export function compileFilter(
   rules: readonly FilterRule[],
   capabilityHolders: CapabilityHolders = () => [],
 ): CompiledFilter {
-  // Bits members belong to a syntax nobody sends any more; guessing what such a rule allows would be worse than nothing.
-  if (rules.some((rule) => rule.SrcBits !== undefined || rule.DstPorts?.some((d) => d.Bits !== undefined))) {
+  if (rules.some(isWithdrawnSyntax)) {
     return { rules: [], problem: 'filter uses the withdrawn SrcBits or Bits members' }
   }
   let problem: string | undefined
@@ -76,65 +75,16 @@ function compileRule(
   })
 }
 
-/** `*`, an address, a prefix without host bits, or an inclusive range. */
-function addresses(text: string, complain: (text: string) => void): PrefixText[] {
-  if (text === '*') return ['0.0.0.0/0', '::/0']
-  const dash = text.indexOf('-')
-  const found = text.includes('/')
-    ? prefix(text)
-    : dash >= 0
-      ? range(text.slice(0, dash), text.slice(dash + 1))
-      : single(text)
-  if (found.length === 0) complain(`bad address ${JSON.stringify(text.slice(0, 100))}`)
-  return found
-}
-
-function single(text: string): PrefixText[] {
-  const ip = parseIp(text)
-  return ip.ok ? [prefixText({ ip: ip.value, bits: ip.value.length * 8 })] : []
+function addresses(text: string, complain: (text: string) => void): readonly PrefixText[] {
+  const parsed = parseRuleAddress(text)
+  if (!parsed.ok) complain(`bad address ${JSON.stringify(text.slice(0, 100))}`)
+  return parsed.ok ? parsed.value : []
 }
 
 function singleAddress(text: IpText): PrefixText {
   return `${text}/${text.includes(':') ? 128 : 32}`
 }
 
-function prefix(text: string): PrefixText[] {
-  const parsed = parsePrefix(text)
-  if (!parsed.ok) return []
-  const { ip, bits } = parsed.value
-  const hostBits = BigInt(ip.length * 8 - bits)
-  return (toNumber(ip) & ((1n << hostBits) - 1n)) === 0n ? [prefixText(parsed.value)] : []
-}
-
-/** The fewest prefixes that cover an inclusive range. */
-function range(firstText: string, lastText: string): PrefixText[] {
-  const first = parseIp(firstText)
-  const last = parseIp(lastText)
-  if (!first.ok || !last.ok || first.value.length !== last.value.length) return []
-  const size = first.value.length
-  const end = toNumber(last.value)
-  const found: PrefixText[] = []
-  for (let next = toNumber(first.value); next <= end; ) {
-    let hostBits = 0
-    while (hostBits < size * 8) {
-      const wider = 1n << BigInt(hostBits + 1)
-      if (next % wider !== 0n || next + wider - 1n > end) break
-      hostBits++
-    }
-    found.push(prefixText({ ip: toBytes(next, size), bits: size * 8 - hostBits }))
-    next += 1n << BigInt(hostBits)
-  }
-  return found
-}
-
 function isPort(port: number): boolean {
   return Number.isInteger(port) && port >= 0 && port <= MAX_PORT
-}
-
-function toNumber(ip: Uint8Array): bigint {
-  return ip.reduce((number, byte) => (number << 8n) | BigInt(byte), 0n)
-}
-
-function toBytes(number: bigint, size: number): Uint8Array {
-  return Uint8Array.from({ length: size }, (_, i) => Number((number >> BigInt((size - 1 - i) * 8)) & 0xffn))
 }

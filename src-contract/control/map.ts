@@ -214,7 +214,7 @@ export interface PortRange {
 }
 
 export interface CapGrant {
-  Dsts: PrefixText[]
+  Dsts: PrefixText[] | null
   Caps?: string[]
   CapMap?: RawCapMap
 }

@@ -25,6 +25,12 @@ export function findNodeById(netmap: Netmap, id: Int64): Node | undefined {
   return idText(netmap.self.ID) === idText(id) ? netmap.self : netmap.peers.get(idText(id))
 }
 
+/** The address in `ip`, `ip:port` or `[ip]:port`. */
+export function addressForWhois(text: string): string | undefined {
+  const withPort = parseIpPort(text)
+  return canonicalIp(text) ?? (withPort.ok ? ipText(withPort.value.ip) : undefined)
+}
+
 /** `ip`, `ip:port`, `[ip]:port` or `nodekey:…`, of a peer or of this node. */
 export function findNodeForWhois(netmap: Netmap, text: string): Node | undefined {
   if (text.startsWith('nodekey:')) {
@@ -32,8 +38,7 @@ export function findNodeForWhois(netmap: Netmap, text: string): Node | undefined
     for (const node of netmap.peers.values()) if (node.Key === text) return node
     return undefined
   }
-  const withPort = parseIpPort(text)
-  const address = canonicalIp(text) ?? (withPort.ok ? ipText(withPort.value.ip) : undefined)
+  const address = addressForWhois(text)
   if (address === undefined) return undefined
   return isOwnAddress(netmap, address) ? netmap.self : findPeerByAddress(netmap, address)
 }

@@ -493,6 +493,21 @@ describe('[LA-7] network questions', () => {
     expect((await daemon.call('GET', 'user-profile?id=1')).json).toMatchObject({ LoginName: 'ada@' })
   })
 
+  test('[FLT-5.1] whois tells what the policy lets that peer do with this node, not with shields up', async () => {
+    const grants = [
+      { Dsts: ['100.64.0.1/32'], CapMap: { drive: [{ shares: ['docs'] }], relay: null } },
+      { Dsts: ['100.64.0.3/32'], CapMap: { drive: ['another node'] } },
+    ]
+    await daemon.join(firstMap({ PacketFilter: [{ SrcIPs: ['100.64.0.2'], CapGrant: grants }] }))
+    const capsOf = async (addr: string) =>
+      ((await daemon.call('GET', `whois?addr=${encodeURIComponent(addr)}`)).json as { CapMap: unknown }).CapMap
+    const granted = { drive: [{ shares: ['docs'] }], relay: null }
+    for (const addr of ['100.64.0.2', '100.64.0.2:80', testNode(2).Key]) expect(await capsOf(addr)).toEqual(granted)
+    for (const addr of ['100.64.0.3', '[fd7a:115c:a1e0::2]:80']) expect(await capsOf(addr)).toBeNull()
+    await daemon.call('PATCH', 'prefs', { uid: 0, body: { ShieldsUp: true, ShieldsUpSet: true } })
+    expect(await capsOf('100.64.0.2')).toBeNull()
+  })
+
   test('derpmap is null before there is one', async () => {
     expect((await daemon.call('GET', 'derpmap')).json).toBeNull()
     await daemon.join()

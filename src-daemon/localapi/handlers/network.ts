@@ -4,7 +4,9 @@ import type { Node } from '../../../src-contract/control/map.ts'
 import { idText } from '../../../src-contract/ids.ts'
 import type { PingType, WhoIs } from '../../../src-contract/localapi/ping.ts'
 import type { Backend } from '../../engine/backend.ts'
-import { findNodeById, findNodeForWhois } from '../../engine/find-node.ts'
+import { addressForWhois, findNodeById, findNodeForWhois } from '../../engine/find-node.ts'
+import { nodeAddresses } from '../../engine/node-text.ts'
+import { peerCapabilities } from '../../engine/peer-capabilities.ts'
 import { indentedJson, json, jsonError, plainError, type Reply } from '../reply.ts'
 import type { ApiRequest, RouteTable } from '../request.ts'
 
@@ -57,10 +59,11 @@ function whois(backend: Backend, { query }: ApiRequest): Reply {
   const node = netmap === undefined ? undefined : findNodeForWhois(netmap, text)
   if (netmap === undefined || node === undefined) return plainError(404, 'no match for IP:port')
   const profile = netmap.userProfiles.get(idText(node.User))
+  const source = addressForWhois(text) ?? nodeAddresses(node)[0]
   const reply: WhoIs = {
     Node: node,
     UserProfile: profile ?? { ID: node.User, LoginName: '', DisplayName: '' },
-    CapMap: null,
+    CapMap: source === undefined ? null : peerCapabilities(netmap, backend.prefs.ShieldsUp, source),
   }
   return indentedJson(reply)
 }
