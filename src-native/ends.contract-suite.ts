@@ -36,22 +36,27 @@ export interface End {
   readonly fromHostJoined: ((packet: Uint8Array, segmentBytes: number) => void) | undefined
 }
 
+export interface EndOptions {
+  readonly hasHost?: boolean
+  readonly mtuBytes?: number
+}
+
 export interface EndKind {
   readonly name: string
-  open(onEvents: (events: DoorEvent[]) => void, options?: { readonly hasHost?: boolean }): Promise<End>
+  open(onEvents: (events: DoorEvent[]) => void, options?: EndOptions): Promise<End>
 }
 
 /** The twin, and the native path with each AEAD there is. */
 export function endKinds(): EndKind[] {
   const found = loadAddon()
-  const natives: AeadName[] = ['openssl', 'ipsec-mb']
+  const natives: AeadName[] = ['openssl', 'openssl-evp', 'ipsec-mb']
   return [
     { name: 'twin', open: openTwinEnd },
     ...natives.map((aead) => ({
       name: `native, ${aead}`,
-      open: (onEvents: (events: DoorEvent[]) => void, options?: { readonly hasHost?: boolean }) => {
+      open: (onEvents: (events: DoorEvent[]) => void, options?: EndOptions) => {
         if (!found.ok) throw new Error(found.reason)
-        return Promise.resolve(openNativeEnd(found.addon.dataPath, aead, onEvents, options?.hasHost === true))
+        return Promise.resolve(openNativeEnd(found.addon.dataPath, aead, onEvents, options ?? {}))
       },
     })),
   ].filter(({ name }) => name === 'twin' || (found.ok && found.addon.dataPath.hasBackend(name.slice(8) as AeadName)))
@@ -84,13 +89,13 @@ class MemoryUdp implements UdpTransport {
 
 async function openTwinEnd(
   onEvents: (events: DoorEvent[]) => void,
-  { hasHost = false }: { readonly hasHost?: boolean } = {},
+  { hasHost = false, mtuBytes = MTU_BYTES }: EndOptions = {},
 ): Promise<End> {
   const written: Uint8Array[] = []
   let udp: MemoryUdp | undefined
   let tun: TunHandlers | undefined
   const path = await openTwin(
-    { tunName: undefined, mtuBytes: MTU_BYTES, udpPort: 0, fwmark: 0, onEvents },
+    { tunName: undefined, mtuBytes, udpPort: 0, fwmark: 0, onEvents },
     {
       openUdp: async (_port, handlers) => {
         udp = new MemoryUdp(handlers)
@@ -141,9 +146,9 @@ function openNativeEnd(
   native: NativeFunctions,
   aead: AeadName,
   onEvents: (events: DoorEvent[]) => void,
-  hasHost: boolean,
+  { hasHost = false, mtuBytes = MTU_BYTES }: EndOptions,
 ): End {
-  const options = { tunName: undefined, mtuBytes: MTU_BYTES, udpPort: 0, fwmark: 0, onEvents, aead }
+  const options = { tunName: undefined, mtuBytes, udpPort: 0, fwmark: 0, onEvents, aead }
   const inner = new NativePath(native, options, hasHost ? 2 : 1)
   const { handle } = inner
   const sent: End['sent'] = []
