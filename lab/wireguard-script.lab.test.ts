@@ -36,16 +36,17 @@ function adapt(script: string, scratch: string): string {
 
 test.skipIf(!existsSync(scriptPath) || !hasPrograms)(
   '[UAPI-5.5] wireguard-go’s netns.sh: ping, TCP and UDP at two MTUs over both families, roaming, allowed sources, NAT with keepalive, addresses that change, 130 560 prefixes on one peer',
+  // Its limits of a second are its own: on a busy machine it gets a second chance.
+  { timeout: 600_000, retry: 1 },
   async () => {
     await coverUapiFolder()
     const scratch = mkdtempSync(join(process.env.PINTAIL_LAB_SCRATCH!, 'netns-'))
     const path = join(scratch, 'netns.sh')
     writeFileSync(path, adapt(readFileSync(scriptPath, 'utf8'), scratch))
     const run = await execute('bash', [path, process.env.PINTAIL_WIREGUARD_PROGRAM ?? pintailWireGuard], {
-      timeoutMs: 580_000,
+      timeoutMs: 280_000,
     })
     expect(run.stdout.slice(-3000) + run.stderr.slice(-3000)).toContain('the script came to its end')
     expect(run.code).toBe(0)
   },
-  600_000,
 )
