@@ -7,6 +7,14 @@
  * without a session, packets for a relay. No packet of an established direct session reaches the JavaScript heap when
  * the native path is in use.
  *
+ * Linux is here. What the others will fill, below this door and nowhere else:
+ *
+ *   macOS    `openTunDevice`: a utun control socket (four bytes of family before each packet, no offloads);
+ *            `openUdp`: the same sockets without UDP_SEGMENT and UDP_GRO; no mark, sockets are bound to an interface
+ *   Windows  `openTunDevice`: a Wintun adapter with its rings instead of a descriptor; Winsock with USO and URO;
+ *            no mark, IP_UNICAST_IF
+ *   both     `network-watch`: routing socket; NotifyIpInterfaceChange. Threads, tables, engine and AEAD are portable C++.
+ *
  * Ids are chosen by JavaScript: `PeerId` for a WireGuard peer, `localIndex` (u32, random, unique) for a keypair.
  * Every call is synchronous and takes effect for the next packet; calls for unknown ids are ignored (a table change and
  * a departing peer may cross). Nothing throws except `openDataPath`.

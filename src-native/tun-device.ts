@@ -1,4 +1,7 @@
-/** A TUN device opened and up, and what became of it since. Linux, through the addon. */
+/**
+ * A TUN device opened and up, and what became of it since. Linux, through the addon; utun and Wintun have their place here
+ * (`door.ts`).
+ */
 import { writeFileSync } from 'node:fs'
 import type { Addon } from './addon.ts'
 import { type NetworkWatch, openNetworkWatch } from './network-watch.ts'
