@@ -16,6 +16,8 @@ import type { UdpHandlers, UdpTransport } from './udp.ts'
 
 const MTU_BYTES = 1280
 const ADDRESS_BYTES = 28
+/** What IPv4 can hold. */
+const MAX_DATAGRAM_BYTES = 65_507
 const OFFLOAD_HEADER_BYTES = 10
 
 export const clock = { nowMs: 0 }
@@ -73,7 +75,7 @@ class MemoryUdp implements UdpTransport {
     this.handlers = handlers
   }
   reserve(to: SocketAddress, length: number): Uint8Array | undefined {
-    if (to.family === 6) return undefined
+    if (to.family === 6 || length > MAX_DATAGRAM_BYTES) return undefined
     const bytes = new Uint8Array(length)
     this.#queue.push({ to: to.text, bytes })
     return bytes
