@@ -1,0 +1,262 @@
+/**
+ * The shell of the resolver: packets to 100.100.100.100 and its IPv6 twin in, answers out; servers asked; the host's
+ * settings kept as the network wants them. It performs what the machines say and arms one timer. Not the decisions
+ * (`machines/resolver/`), not the way to the host's settings (`io/dns/`). [docs/rules/dns.md; ADR 0007]
+ */
+
+import { type OsDnsConfig, planOsDns } from '../../../src-protocol/machines/resolver/os-plan.ts'
+import { type DnsPlan, type DnsWishes, emptyPlan, planDns } from '../../../src-protocol/machines/resolver/plan.ts'
+import { Resolver, type ResolverEffect, upstreamText } from '../../../src-protocol/machines/resolver/resolver.ts'
+import { type TcpEffect, TcpResponder } from '../../../src-protocol/machines/resolver/tcp-responder.ts'
+import { isOwn, parseUpstreams, type Upstream } from '../../../src-protocol/machines/resolver/upstream.ts'
+import { encodeDnsQuery } from '../../../src-protocol/wire/dns.ts'
+import { encodeUdpPacket, type Flow, ipProtocol, parsePacket } from '../../../src-protocol/wire/packet.ts'
+import type { OsDns, OsDnsTrouble } from '../../io/dns/port.ts'
+import { Upstreams, type UpstreamsOptions } from '../../io/dns/upstream.ts'
+import { errorText, type Log } from '../../io/log/log.ts'
+
+const DNS_PORT = 53
+const RETRY_MS = 5_000
+
+export interface DnsServiceOptions {
+  readonly os: OsDns
+  /** Hands an IP packet to the host as if it came from the tunnel. */
+  readonly writeToHost: (packet: Uint8Array) => void
+  readonly hasIpv6: () => boolean
+  readonly randomBytes: (count: number) => Uint8Array
+  readonly now: () => number
+  readonly log: Log
+  readonly secureContext?: UpstreamsOptions['secureContext']
+}
+
+export interface DnsTroubles {
+  /** Servers that do not answer. */
+  readonly forward: string | undefined
+  /** Settings that could not be written. */
+  readonly set: string | undefined
+  readonly host: OsDnsTrouble | undefined
+}
+
+type Answer = (bytes: Uint8Array) => void
+
+export class DnsService {
+  onTroubles: (troubles: DnsTroubles) => void = () => {}
+  readonly #o: DnsServiceOptions
+  readonly #resolver: Resolver
+  readonly #tcp: TcpResponder
+  readonly #upstreams: Upstreams
+  readonly #answers = new Map<number, Answer>()
+  #token = 0
+  #timer: NodeJS.Timeout | undefined
+  #planned: DnsPlan = emptyPlan
+  /** What the host had before us. */
+  #base: readonly Upstream[] = []
+  #troubles: DnsTroubles = { forward: undefined, set: undefined, host: undefined }
+  #age = 0
+  #runs = false
+  #retry: NodeJS.Timeout | undefined
+  #idle: Promise<void> = Promise.resolve()
+  #closed = false
+
+  constructor(options: DnsServiceOptions) {
+    this.#o = options
+    const random = (bytes: number): number => options.randomBytes(bytes).reduce((sum, byte) => sum * 256 + byte, 0)
+    this.#resolver = new Resolver({ random16: () => random(2) })
+    this.#tcp = new TcpResponder({ random32: () => random(4), port: DNS_PORT })
+    this.#upstreams = new Upstreams({
+      onReply: (attempt, bytes) => this.#perform(this.#resolver.handleReply(attempt, bytes, options.now())),
+      onFailure: (attempt, reason) => {
+        options.log.debug('upstream-failed', { reason })
+        this.#perform(this.#resolver.handleFailure(attempt, options.now()))
+      },
+      ...(options.secureContext === undefined ? {} : { secureContext: options.secureContext }),
+    })
+    options.os.listen({
+      onTrouble: (host) => this.#setTroubles({ host }),
+      onBaseChange: () => this.#want(),
+    })
+  }
+
+  get plan(): DnsPlan {
+    return this.#resolver.plan
+  }
+
+  get os(): OsDns {
+    return this.#o.os
+  }
+
+  get counters(): Resolver['counters'] {
+    return this.#resolver.counters
+  }
+
+  /** undefined = no network: nothing of ours is known, and the host's settings are its own. */
+  configure(wishes: DnsWishes | undefined): void {
+    this.#planned = wishes === undefined ? emptyPlan : planDns(wishes)
+    this.#setPlan(this.#planned, this.#base) // own names at once; the host's settings follow
+    this.#want()
+  }
+
+  /** Resolves when what was wanted last is done. */
+  settled(): Promise<void> {
+    return this.#idle
+  }
+
+  networkChanged(): void {
+    this.#perform(this.#resolver.networkChanged())
+    this.#want()
+  }
+
+  /** An IP packet that the host sent to a service address. */
+  handlePacket(bytes: Uint8Array): void {
+    const parsed = parsePacket(bytes)
+    if (!parsed.ok || parsed.value.fragment !== 'none') return
+    const packet = parsed.value
+    if (packet.protocol === ipProtocol.tcp) {
+      this.#performTcp(this.#tcp.handlePacket(packet, this.#o.now()))
+      return
+    }
+    if (packet.protocol !== ipProtocol.udp || packet.dstPort !== DNS_PORT) return
+    const flow: Flow = { src: packet.dst, dst: packet.src, srcPort: DNS_PORT, dstPort: packet.srcPort }
+    this.#ask(packet.payload, 'udp', (answer) => this.#o.writeToHost(encodeUdpPacket(flow, answer)))
+  }
+
+  /** For people: the answer, and who gave it or would. */
+  async query(name: string, type: number): Promise<{ bytes: Uint8Array; resolvers: readonly Upstream[] } | undefined> {
+    const bytes = encodeDnsQuery(0, name, type)
+    if (bytes === undefined) return undefined
+    const resolvers = this.#resolver.upstreamsFor(bytes)
+    return new Promise((resolve) => this.#ask(bytes, 'stream', (answer) => resolve({ bytes: answer, resolvers })))
+  }
+
+  /**
+   * For machines that use this one as their exit node: what the wide world says, nothing of ours. Whether the asker may
+   * is the caller's to know (`/dns-query` of the PeerAPI).
+   */
+  answerForOther(query: Uint8Array): Promise<Uint8Array> {
+    return new Promise((resolve) => this.#ask(query, 'stream', resolve, true))
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearTimeout(this.#timer)
+    clearTimeout(this.#retry)
+    this.#upstreams.close()
+    this.#age++
+    await this.#idle
+    await this.#o.os.close()
+  }
+
+  #ask(bytes: Uint8Array, transport: 'udp' | 'stream', answer: Answer, isForOther = false): void {
+    const token = ++this.#token
+    this.#answers.set(token, answer)
+    const effects = this.#resolver.handleQuery(bytes, { token, transport, isForOther }, this.#o.now())
+    this.#perform(effects)
+    // garbage that deserves no answer
+    if (this.#answers.size > 4_096) for (const oldest of this.#answers.keys()) return void this.#answers.delete(oldest)
+  }
+
+  #perform(effects: readonly ResolverEffect[]): void {
+    for (const effect of effects) {
+      if (effect.kind === 'send') this.#upstreams.ask(effect.attempt, effect.upstream, effect.via, effect.bytes)
+      else if (effect.kind === 'cancel') this.#upstreams.cancel(effect.attempt)
+      else {
+        const answer = this.#answers.get(effect.token)
+        this.#answers.delete(effect.token)
+        answer?.(effect.bytes)
+      }
+    }
+    this.#noteForwarding()
+    this.#arm()
+  }
+
+  #performTcp(effects: readonly TcpEffect[]): void {
+    for (const effect of effects) {
+      if (effect.kind === 'packet') this.#o.writeToHost(effect.bytes)
+      else {
+        this.#ask(effect.bytes, 'stream', (answer) =>
+          this.#performTcp(this.#tcp.answer(effect.connection, answer, this.#o.now())),
+        )
+      }
+    }
+    this.#arm()
+  }
+
+  #arm(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const next = Math.min(
+      this.#resolver.nextWake() ?? Number.POSITIVE_INFINITY,
+      this.#tcp.nextWake() ?? Number.POSITIVE_INFINITY,
+    )
+    if (!Number.isFinite(next) || this.#closed) return
+    this.#timer = setTimeout(
+      () => {
+        const now = this.#o.now()
+        this.#performTcp(this.#tcp.wake(now))
+        this.#perform(this.#resolver.wake(now))
+      },
+      Math.max(0, Math.ceil(next - this.#o.now())),
+    )
+  }
+
+  #setPlan(plan: DnsPlan, base: readonly Upstream[]): void {
+    this.#base = base
+    this.#perform(this.#resolver.setPlan(plan, base.length > 0 ? base : plan.fallbacks))
+  }
+
+  #want(): void {
+    this.#age++
+    if (!this.#runs && !this.#closed) this.#idle = this.#run()
+  }
+
+  /** One change at a time; what was wanted meanwhile is done next. */
+  async #run(): Promise<void> {
+    this.#runs = true
+    clearTimeout(this.#retry)
+    for (let age = -1; age !== this.#age && !this.#closed; ) {
+      age = this.#age
+      try {
+        await this.#settle()
+      } catch (error) {
+        this.#setTroubles({ set: errorText(error) })
+      }
+    }
+    this.#runs = false
+    if (this.#troubles.set !== undefined && !this.#closed)
+      this.#retry = setTimeout(() => this.#want(), RETRY_MS).unref()
+  }
+
+  async #settle(): Promise<void> {
+    const { os } = this.#o
+    const plan = this.#planned
+    const { config, needsBase } = planOsDns(plan, { canSplit: os.canSplit, hasIpv6: this.#o.hasIpv6() })
+    const base = await os.base()
+    const servers = base.nameservers.filter((address) => !isOwn(address))
+    this.#setPlan(plan, parseUpstreams(servers.map((Addr) => ({ Addr }))))
+    const result = await os.apply(
+      config === undefined ? undefined : needsBase ? withBase(config, base, servers) : config,
+    )
+    this.#setTroubles({ set: result.kind === 'failed' ? result.message : undefined })
+  }
+
+  #noteForwarding(): void {
+    const isFailing = this.#resolver.isFailing
+    if (isFailing === (this.#troubles.forward !== undefined)) return
+    const asked = this.plan.defaults.length > 0 ? this.plan.defaults : this.#base
+    this.#setTroubles({ forward: isFailing ? asked.map(upstreamText).join(', ') || 'nobody to ask' : undefined })
+  }
+
+  #setTroubles(change: Partial<DnsTroubles>): void {
+    this.#troubles = { ...this.#troubles, ...change }
+    this.onTroubles(this.#troubles)
+  }
+}
+
+/** Taking over everything means keeping what the system looked for before. */
+function withBase(config: OsDnsConfig, base: OsDnsConfig, servers: OsDnsConfig['nameservers']): OsDnsConfig {
+  return {
+    nameservers: config.nameservers.length > 0 ? config.nameservers : servers,
+    searchDomains: [...new Set([...config.searchDomains, ...base.searchDomains])],
+    matchDomains: config.matchDomains,
+  }
+}

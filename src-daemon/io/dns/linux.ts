@@ -1,0 +1,74 @@
+/** Linux: finds out who manages DNS here and opens the way to it. First of all it undoes what a killed daemon left. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { DbusConnection } from '../dbus/bus.ts'
+import type { Log } from '../log/log.ts'
+import { type DnsFacts, decideDnsMode } from './detect.ts'
+import { DirectOsDns } from './direct.ts'
+import { NETWORK_MANAGER, NetworkManagerOsDns, readNetworkManager } from './network-manager.ts'
+import type { OsDns } from './port.ts'
+import { ResolvconfOsDns } from './resolvconf.ts'
+import { RESOLVED, ResolvedOsDns } from './resolved.ts'
+import { findProgram, runProgram } from './run-program.ts'
+
+/** What Debian's resolvconf says to an option that it does not know; openresolv knows it. */
+const DEBIAN_UNKNOWN_OPTION = 99
+
+export interface LinuxOsDnsOptions {
+  readonly interfaceName: string
+  readonly log: Log
+  /** /etc */
+  readonly folder?: string
+}
+
+export async function openLinuxOsDns(options: LinuxOsDnsOptions): Promise<OsDns> {
+  const { interfaceName, log, folder = '/etc' } = options
+  await undoLeftovers(folder, log)
+  const facts = await readFacts(folder)
+  const { mode, why } = decideDnsMode(facts)
+  log.info('dns-mode', { mode, why })
+  const openBus = (): Promise<DbusConnection> => DbusConnection.open()
+  if (mode === 'systemd-resolved') return new ResolvedOsDns({ interfaceName, why, openBus })
+  if (mode === 'network-manager') return new NetworkManagerOsDns({ interfaceName, why, openBus })
+  if (mode === 'direct') return new DirectOsDns({ folder, why })
+  const program = (await findProgram('resolvconf')) ?? 'resolvconf'
+  return new ResolvconfOsDns({ style: mode === 'resolvconf' ? 'debian' : 'openresolv', program, why })
+}
+
+/** Also for `--cleanup`. What systemd-resolved and NetworkManager were told has gone with the interface. */
+export async function undoLeftovers(folder: string, log: Log): Promise<void> {
+  const direct = new DirectOsDns({ folder, why: 'leftovers' })
+  const result = await direct.apply(undefined)
+  if (result.kind === 'failed') log.warn('dns-leftovers', { reason: result.message })
+  const program = await findProgram('resolvconf')
+  const style = await resolvconfStyle(program)
+  if (program === undefined || style === undefined) return
+  const removed = await new ResolvconfOsDns({ style, program, why: 'leftovers' }).apply(undefined)
+  if (removed.kind === 'failed') log.debug('dns-leftovers', { reason: removed.message })
+}
+
+async function readFacts(folder: string): Promise<DnsFacts> {
+  const resolvConf = await readFile(join(folder, 'resolv.conf'), 'utf8').catch(() => undefined)
+  const nsswitch = await readFile(join(folder, 'nsswitch.conf'), 'utf8').catch(() => '')
+  const bus = await DbusConnection.open().catch(() => undefined) // a host without a bus has neither
+  try {
+    return {
+      resolvConf,
+      nsswitch,
+      isResolvedThere: (await bus?.isOwned(RESOLVED).catch(() => false)) ?? false,
+      networkManager: (await bus?.isOwned(NETWORK_MANAGER).catch(() => false))
+        ? await readNetworkManager(bus!)
+        : undefined,
+      resolvconf: await resolvconfStyle(await findProgram('resolvconf')),
+    }
+  } finally {
+    bus?.close()
+  }
+}
+
+async function resolvconfStyle(program: string | undefined): Promise<DnsFacts['resolvconf']> {
+  if (program === undefined) return undefined
+  const { status, output } = await runProgram(program, ['--version']).catch(() => ({ status: -1, output: '' }))
+  if (status === DEBIAN_UNKNOWN_OPTION) return 'debian'
+  return status === 0 && !output.includes('systemd') ? 'openresolv' : undefined // resolvectl answers to that name, too
+}

@@ -1,0 +1,93 @@
+/**
+ * resolvconf(8), in its two kinds: programs that put resolv.conf together from records, one of which is ours. Debian's
+ * sorts records by name, so ours begins with `tun` and comes first; openresolv takes ours exclusively. A killed daemon's
+ * record is deleted by the next start.
+ */
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { OsDnsConfig } from '../../../src-protocol/machines/resolver/os-plan.ts'
+import { formatResolvConf, parseResolvConf } from '../../../src-protocol/wire/resolv-conf.ts'
+import { errorText } from '../log/log.ts'
+import type { OsDns, OsDnsResult } from './port.ts'
+import { runProgram } from './run-program.ts'
+
+const DEBIAN_RECORD = 'tun-pintail.inet'
+const OPENRESOLV_RECORD = 'pintail'
+
+export interface ResolvconfOptions {
+  readonly style: 'debian' | 'openresolv'
+  readonly program: string
+  readonly why: string
+  /** Where Debian's keeps its records. */
+  readonly recordFolder?: string
+}
+
+export class ResolvconfOsDns implements OsDns {
+  readonly mode: 'resolvconf' | 'openresolv'
+  readonly why: string
+  readonly canSplit = false
+  readonly #o: ResolvconfOptions
+  #applied: string | undefined
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(options: ResolvconfOptions) {
+    this.#o = options
+    this.why = options.why
+    this.mode = options.style === 'debian' ? 'resolvconf' : 'openresolv'
+  }
+
+  listen(): void {} // the program itself keeps records and file in step
+
+  apply(desired: OsDnsConfig | undefined): Promise<OsDnsResult> {
+    return this.#serial(async () => {
+      try {
+        const text = desired === undefined ? '' : formatResolvConf(desired, 'the other records of resolvconf')
+        if (text === this.#applied) return { kind: 'applied' }
+        const isDebian = this.#o.style === 'debian'
+        const add = isDebian ? ['-a', DEBIAN_RECORD] : ['-m', '0', '-x', '-a', OPENRESOLV_RECORD]
+        const remove = isDebian ? ['-d', DEBIAN_RECORD] : ['-f', '-d', OPENRESOLV_RECORD]
+        const { status, complaint } = await runProgram(this.#o.program, desired === undefined ? remove : add, text)
+        if (status !== 0)
+          return { kind: 'failed', message: `resolvconf: ${complaint.trim().slice(0, 300) || `status ${status}`}` }
+        this.#applied = text
+        return { kind: 'applied' }
+      } catch (error) {
+        return { kind: 'failed', message: `resolvconf: ${errorText(error)}` }
+      }
+    })
+  }
+
+  base(): Promise<OsDnsConfig> {
+    return this.#serial(async () => {
+      const texts = this.#o.style === 'debian' ? await this.#debianRecords() : await this.#openresolvRecords()
+      const parsed = texts.map(parseResolvConf)
+      return {
+        nameservers: [...new Set(parsed.flatMap(({ nameservers }) => nameservers))],
+        searchDomains: [...new Set(parsed.flatMap(({ searchDomains }) => searchDomains))],
+        matchDomains: [],
+      }
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.apply(undefined)
+  }
+
+  async #debianRecords(): Promise<string[]> {
+    const folder = this.#o.recordFolder ?? '/run/resolvconf/interface'
+    const names = (await readdir(folder).catch(() => [])).filter((name) => name !== DEBIAN_RECORD)
+    return Promise.all(names.sort().map((name) => readFile(join(folder, name), 'utf8').catch(() => '')))
+  }
+
+  async #openresolvRecords(): Promise<string[]> {
+    const { output } = await runProgram(this.#o.program, ['-l']).catch(() => ({ output: '' }))
+    const parts = output.split(/^# resolv\.conf from /m)
+    return parts.filter((part) => !part.startsWith(`${OPENRESOLV_RECORD}\n`))
+  }
+
+  #serial<T>(task: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(task)
+    this.#last = done.catch(() => {})
+    return done
+  }
+}
