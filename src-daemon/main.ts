@@ -6,12 +6,16 @@ import { readFileSync } from 'node:fs'
 import { openDataPath } from '../src-native/open-data-path.ts'
 import { addonMissing } from '../src-native/os-calls.ts'
 import { nodeCrypto } from '../src-protocol/crypto/node-crypto.ts'
+import { SERVICE_V4, SERVICE_V6 } from '../src-protocol/machines/resolver/upstream.ts'
 import { Backend } from './engine/backend.ts'
 import { controlOpener } from './engine/control.ts'
+import { DnsService } from './engine/dns/dns-service.ts'
 import { readHostFacts } from './engine/hostinfo.ts'
 import { openMesh } from './engine/mesh/mesh.ts'
 import { Profiles } from './engine/profiles.ts'
 import { parseFlags } from './flags.ts'
+import { hasIpv6, openLinuxOsDns } from './io/dns/linux.ts'
+import { MemoryOsDns } from './io/dns/memory.ts'
 import { createLog, errorText } from './io/log/log.ts'
 import { openLinuxNetworkMonitor } from './io/netmon/linux.ts'
 import { openLinuxRouter } from './io/router/linux.ts'
@@ -89,6 +93,18 @@ async function run(): Promise<void> {
     })
     closers.unshift(() => uapi.close())
   }
+  const { tunName } = plane
+  const dnsLog = log.part('dns')
+  const dns = new DnsService({
+    os: tunName === undefined ? new MemoryOsDns() : await openLinuxOsDns({ interfaceName: tunName, log: dnsLog }),
+    writeToHost: (packet) => plane.writeToHost(packet),
+    hasIpv6: () => tunName !== undefined && hasIpv6(tunName),
+    randomBytes: (count) => nodeCrypto.randomBytes(count),
+    now: nowMs,
+    log: dnsLog,
+  })
+  plane.serve({ addresses: [SERVICE_V4, SERVICE_V6], handle: (packet) => dns.handlePacket(packet) })
+  closers.unshift(() => dns.close())
   const backend = new Backend({
     version: longVersion,
     profiles,
@@ -96,6 +112,7 @@ async function run(): Promise<void> {
     openControl: controlOpener({ crypto: nodeCrypto, log, wallMs, nowMs, random01 }),
     crypto: nodeCrypto,
     hostFacts: readHostFacts(),
+    dns,
     wallMs,
     log,
   })

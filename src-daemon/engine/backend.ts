@@ -15,6 +15,7 @@ import { nodeKeyText } from '../../src-protocol/wire/keys.ts'
 import type { OpenControl } from './control-port.ts'
 import { ControlSession } from './control-session.ts'
 import { Core, type CoreOptions, RefusedError } from './core.ts'
+import type { DnsService } from './dns/dns-service.ts'
 import { firstNotify } from './first-notify.ts'
 import type { Health } from './health.ts'
 import { hostNameOf } from './hostinfo.ts'
@@ -59,6 +60,10 @@ export class Backend {
 
   get health(): Health {
     return this.#core.health
+  }
+
+  get dns(): DnsService | undefined {
+    return this.#core.o.dns
   }
 
   get plane(): DataPlane {
@@ -243,6 +248,7 @@ export class Backend {
   networkChanged(isMajor: boolean): void {
     this.#core.plane.networkChanged(isMajor)
     if (isMajor) this.#control.networkChanged()
+    this.#core.o.dns?.networkChanged()
   }
 
   async close(): Promise<void> {

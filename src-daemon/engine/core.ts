@@ -12,8 +12,10 @@ import type { Crypto } from '../../src-protocol/wire/crypto.ts'
 import { errorText, type Log } from '../io/log/log.ts'
 import type { RouterResult } from '../io/router/port.ts'
 import type { NodeFacts } from './control-port.ts'
+import type { DnsService, DnsTroubles } from './dns/dns-service.ts'
+import { chosenExitNode } from './dns/exit-node.ts'
 import { buildEngineStatus } from './engine-status.ts'
-import { Health } from './health.ts'
+import { Health, type HealthCode } from './health.ts'
 import { buildHostinfo, type HostFacts } from './hostinfo.ts'
 import { keyExpiryMs } from './node-text.ts'
 import { NotifyBus } from './notify-bus.ts'
@@ -35,6 +37,8 @@ export interface CoreOptions {
   readonly plane: DataPlane
   readonly crypto: Crypto
   readonly hostFacts: HostFacts
+  /** Absent: nobody answers names. */
+  readonly dns?: DnsService
   readonly wallMs: () => number
   readonly log: Log
 }
@@ -91,6 +95,7 @@ export class Core {
       },
       onPeerSession: (peer, session) => this.#tellPeerSession(peer, session),
     }
+    if (options.dns !== undefined) options.dns.onTroubles = (troubles) => this.#tellDnsTroubles(troubles)
     const slow = options.plane.datapath()?.whyNotNative
     if (slow) this.health.set('slow-datapath', slow)
   }
@@ -158,6 +163,7 @@ export class Core {
     const { nodeKey, prefs } = this.profiles.current
     if (this.netmap === undefined || nodeKey === undefined || !isConfigured(this.#state)) return
     this.plane.configure({ nodeKey, netmap: this.netmap, shieldsUp: prefs.ShieldsUp }, delta)
+    if (this.#routerReady && (delta === undefined || meansNames(delta))) this.#configureDns()
   }
 
   /** Commands run one after another. */
@@ -234,6 +240,7 @@ export class Core {
     if (isConfigured(next) && !isConfigured(before)) this.configure(undefined)
     if (!isConfigured(next) && isConfigured(before)) {
       this.#routerReady = false
+      this.o.dns?.configure(undefined)
       this.plane.deconfigure()
     }
     if (next === 'Running') this.authUrl = ''
@@ -245,7 +252,9 @@ export class Core {
   }
 
   #onRouter(result: RouterResult): void {
+    const wasReady = this.#routerReady
     this.#routerReady = result.kind === 'applied'
+    if (this.#routerReady !== wasReady) this.#configureDns()
     if (result.kind === 'conflict') {
       const detail = `${result.address} on ${result.interfaceName}`
       this.health.set('address-conflict', detail)
@@ -256,6 +265,28 @@ export class Core {
       this.bus.tell({ ErrMessage: `cannot set addresses and routes: ${result.message}` })
     } else this.health.clear('router-failed')
     this.evaluate()
+  }
+
+  /** Names point to addresses that are in place, or nowhere. */
+  #configureDns(): void {
+    const { netmap, o } = this
+    const { prefs } = this.profiles.current
+    if (!this.#routerReady || netmap === undefined) o.dns?.configure(undefined)
+    else {
+      const exitNode = chosenExitNode(netmap, prefs)
+      o.dns?.configure({ netmap, isAccepted: prefs.CorpDNS, exitNode, wallMs: o.wallMs() })
+    }
+  }
+
+  #tellDnsTroubles({ forward, set, host }: DnsTroubles): void {
+    const tell = (code: HealthCode, detail: string | undefined): void => {
+      if (detail === undefined) this.health.clear(code)
+      else this.health.set(code, detail)
+    }
+    tell('dns-forward-failing', forward)
+    tell('dns-set-os-config-failed', set)
+    tell('resolv-conf-overwritten', host?.kind === 'overwritten' ? host.detail : undefined)
+    tell('dns-fight', host?.kind === 'fight' ? host.detail : undefined)
   }
 
   /** Home relays come and go when networks change; only a longer absence is worth a row. */
@@ -311,4 +342,10 @@ export class Core {
     this.#engineTimer.unref()
     setImmediate(tell) // not before the watcher's first message
   }
+}
+
+/** Whether names or their servers may have changed; who is online is not among it. */
+function meansNames(delta: NetmapDelta): boolean {
+  const peers = delta.peersAdded.length + delta.peersChanged.length + delta.peersRemoved.length
+  return delta.full || delta.dnsChanged || delta.selfChanged || peers > 0
 }

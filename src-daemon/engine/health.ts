@@ -60,6 +60,27 @@ export const healthRows = {
     title: 'Slow data path',
     text: (detail) => `Packets go through JavaScript because the native data path cannot be used: ${detail}.`,
   },
+  'dns-forward-failing': {
+    severity: 'medium',
+    title: 'Name servers do not answer',
+    text: (detail) => `Names outside of this network cannot be looked up: no answer from ${detail}.`,
+  },
+  'dns-set-os-config-failed': {
+    severity: 'medium',
+    title: 'Name settings cannot be changed',
+    text: (detail) => `The system refused our name servers: ${detail}. Names of this network may not be found.`,
+  },
+  'resolv-conf-overwritten': {
+    severity: 'medium',
+    title: 'Name settings were overwritten',
+    text: (detail) => `Another program wrote /etc/resolv.conf (${detail}); ours was put back.`,
+  },
+  'dns-fight': {
+    severity: 'medium',
+    title: 'Another program fights over name settings',
+    text: (detail) =>
+      `Another program writes /etc/resolv.conf again and again (${detail}); it has the last word now, and names of this network may not be found. Configure one of the two to leave DNS alone (here: pintail set --accept-dns=false).`,
+  },
   'key-expired': {
     severity: 'high',
     title: 'Sign-in expired',

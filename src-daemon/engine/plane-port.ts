@@ -1,7 +1,7 @@
 /** What the backend needs from the data plane; `mesh/mesh.ts` provides it, `plane-memory.ts` for tests and none. */
 
 import type { NetInfo, Node } from '../../src-contract/control/map.ts'
-import type { DiscoKeyText, StableNodeId } from '../../src-contract/ids.ts'
+import type { DiscoKeyText, IpText, StableNodeId } from '../../src-contract/ids.ts'
 import type { NetcheckReport } from '../../src-contract/localapi/netcheck.ts'
 import type { PingResult, PingType } from '../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReport } from '../../src-contract/localapi/pintail.ts'
@@ -49,6 +49,12 @@ export interface DataPlane {
   readonly liveRelays: number
   /** Peers that only a direct path reaches which loses full packets, with the size that is lost. */
   readonly narrowPeers?: readonly string[]
+  /**
+   * Packets of this host to these addresses go to `handle` instead of a peer; answers come back by {@link writeToHost}.
+   * Absent: there is no interface to take them from.
+   */
+  serve?(service: { readonly addresses: readonly IpText[]; handle(packet: Uint8Array): void }): void
+  writeToHost?(packet: Uint8Array): void
   /** Makes it so. With a delta only what it names is looked at; without one, everything. */
   configure(config: PlaneConfig, delta?: NetmapDelta): void
   deconfigure(): void

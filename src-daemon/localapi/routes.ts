@@ -1,5 +1,6 @@
 /** Every call of the LocalAPI. Two handlers for one path are a mistake that the test of this file finds. */
 import type { Backend } from '../engine/backend.ts'
+import { dnsRoutes } from './handlers/dns.ts'
 import { hostRoutes } from './handlers/host.ts'
 import { loginRoutes } from './handlers/login.ts'
 import { networkRoutes } from './handlers/network.ts'
@@ -16,6 +17,7 @@ export function localApiRoutes(backend: Backend): RouteTable {
     ...loginRoutes(backend),
     ...watchRoutes(backend),
     ...networkRoutes(backend),
+    ...dnsRoutes(backend),
     ...hostRoutes(backend),
     ...pintailRoutes(backend),
   }

@@ -3,7 +3,7 @@
  * endpoints and home relay, and runs one {@link MeshSession} while a login is configured.
  */
 import type { NetInfo, Node } from '../../../src-contract/control/map.ts'
-import type { DiscoKeyText, IpPort, Ms } from '../../../src-contract/ids.ts'
+import type { DiscoKeyText, IpPort, IpText, Ms } from '../../../src-contract/ids.ts'
 import type { NetcheckReport } from '../../../src-contract/localapi/netcheck.ts'
 import type { PingResult } from '../../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReport } from '../../../src-contract/localapi/pintail.ts'
@@ -15,6 +15,7 @@ import type { UapiState } from '../../../src-protocol/wire/uapi.ts'
 import { errorText, type Log } from '../../io/log/log.ts'
 import type { NetworkMonitor } from '../../io/netmon/port.ts'
 import type { Router, RouterConfig } from '../../io/router/port.ts'
+import { hostPrefixText } from '../node-text.ts'
 import type { Endpoint } from '../own-endpoints.ts'
 import { noRuntime, type PeerRuntime } from '../peer-runtime.ts'
 import type { DataPlane, PingOptions, PlaneConfig, PlaneEvents } from '../plane-port.ts'
@@ -78,6 +79,7 @@ export class Mesh implements DataPlane {
   readonly #netcheck: NetcheckShell
   readonly #discovery: SelfDiscovery
   #session: MeshSession | undefined
+  #service: { readonly addresses: readonly IpText[]; handle(packet: Uint8Array): void } | undefined
   #config: PlaneConfig | undefined
   #routerWanted: RouterConfig | undefined
   #routerRuns = false
@@ -146,8 +148,19 @@ export class Mesh implements DataPlane {
   handleDoorEvents(events: readonly DoorEvent[]): void {
     for (const event of events) {
       if (event.kind === 'tunDown' || event.kind === 'tunUp') this.#followInterface(event.kind)
+      // of peers there are none: what is not ours to receive does not pass the filter
+      if (event.kind === 'local' && event.peer === undefined) this.#service?.handle(event.packet)
     }
     this.#session?.handleDoorEvents(events)
+  }
+
+  serve(service: { readonly addresses: readonly IpText[]; handle(packet: Uint8Array): void }): void {
+    this.#service = service
+    this.#door.setLocalService(service.addresses)
+  }
+
+  writeToHost(packet: Uint8Array): void {
+    this.#door.writeToHost(packet)
   }
 
   configure(config: PlaneConfig, delta?: NetmapDelta): void {
@@ -164,7 +177,8 @@ export class Mesh implements DataPlane {
       delta !== undefined &&
       !delta.selfChanged &&
       delta.peersAdded.length + delta.peersChanged.length + delta.peersRemoved.length === 0
-    if (!isOnlyPatched) this.#wantRouter(buildRouterConfig(config.netmap, this.#session.peerAddresses))
+    if (!isOnlyPatched)
+      this.#wantRouter(this.#withServiceRoutes(buildRouterConfig(config.netmap, this.#session.peerAddresses)))
   }
 
   deconfigure(): void {
@@ -291,6 +305,11 @@ export class Mesh implements DataPlane {
       onLinks: () => this.events.onLinks(),
       onPeerSession: (peer, state) => this.events.onPeerSession(peer, state),
     })
+  }
+
+  #withServiceRoutes(config: RouterConfig): RouterConfig {
+    const service = (this.#service?.addresses ?? []).map(hostPrefixText)
+    return service.length === 0 ? config : { ...config, routes: [...config.routes, ...service] }
   }
 
   #onFreshSelf(isNew: boolean): void {

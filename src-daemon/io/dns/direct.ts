@@ -58,9 +58,13 @@ export class DirectOsDns implements OsDns {
 
   apply(desired: OsDnsConfig | undefined): Promise<OsDnsResult> {
     return this.#serial(async () => {
+      const isSame = JSON.stringify(desired) === JSON.stringify(this.#desired)
+      if (isSame && this.#trouble?.kind === 'fight') return { kind: 'applied' } // until something else is wanted
+      if (!isSame) {
+        this.#repairs = []
+        this.#setTrouble(undefined)
+      }
       this.#desired = desired
-      this.#repairs = []
-      this.#setTrouble(undefined)
       try {
         if (desired === undefined) await this.#restore()
         else await this.#write(desired)

@@ -1,4 +1,5 @@
 /** Linux: finds out who manages DNS here and opens the way to it. First of all it undoes what a killed daemon left. */
+import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DbusConnection } from '../dbus/bus.ts'
@@ -71,4 +72,13 @@ async function resolvconfStyle(program: string | undefined): Promise<DnsFacts['r
   const { status, output } = await runProgram(program, ['--version']).catch(() => ({ status: -1, output: '' }))
   if (status === DEBIAN_UNKNOWN_OPTION) return 'debian'
   return status === 0 && !output.includes('systemd') ? 'openresolv' : undefined // resolvectl answers to that name, too
+}
+
+/** Not on hosts without the family, nor where it is off for our interface. */
+export function hasIpv6(interfaceName: string): boolean {
+  try {
+    return readFileSync(`/proc/sys/net/ipv6/conf/${interfaceName}/disable_ipv6`, 'utf8').trim() === '0'
+  } catch {
+    return false
+  }
 }

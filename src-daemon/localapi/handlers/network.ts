@@ -20,12 +20,6 @@ export function networkRoutes(backend: Backend): RouteTable {
     whois: { GET: { needs: 'read', handle: (request) => whois(backend, request) } },
     'peer-by-id': { GET: { needs: 'read', handle: (request) => peerById(backend, request) } },
     'user-profile': { GET: { needs: 'read', handle: (request) => userProfile(backend, request) } },
-    'dns-config': {
-      GET: {
-        needs: 'read',
-        handle: () => (backend.netmap === undefined ? plainError(503, 'no netmap') : json(backend.netmap.dns ?? {})),
-      },
-    },
     'suggest-exit-node': {
       GET: { needs: 'nothing', handle: () => suggestExitNode(backend) },
       POST: { needs: 'nothing', handle: () => suggestExitNode(backend) },
