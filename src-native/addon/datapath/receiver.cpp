@@ -34,6 +34,7 @@ int Receiver::receive(int fd) {
     bunch.segment = bunch.size;
     bunch.truncated = (header.msg_flags & MSG_TRUNC) != 0;
     for (cmsghdr* entry = CMSG_FIRSTHDR(&header); entry != nullptr; entry = CMSG_NXTHDR(&header, entry)) {
+      if (entry->cmsg_len < CMSG_LEN(sizeof(int))) continue;
       int value = 0;
       memcpy(&value, CMSG_DATA(entry), sizeof value);
       if (entry->cmsg_level == SOL_UDP && entry->cmsg_type == UDP_GRO && value > 0) {
