@@ -63,7 +63,7 @@ export class BothSides {
 
   /** A super-packet for the native path; the twin gets what it should be cut into. */
   fromHostJoined(packet: Uint8Array, segmentBytes: number, pieces: readonly Uint8Array[]): void {
-    for (const piece of pieces) this.#twin.fromHost(piece.slice())
+    this.#twin.fromHost(...pieces.map((piece) => piece.slice()))
     this.#native.fromHostJoined!(packet.slice(), segmentBytes)
   }
 

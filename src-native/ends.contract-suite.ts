@@ -29,11 +29,11 @@ export interface End {
   /** Packets that the host has got. */
   readonly written: Uint8Array[]
   receive(from: IpPort, ...datagrams: Uint8Array[]): void
-  /** A packet of the host; needs `hasHost`. */
-  fromHost(packet: Uint8Array): void
+  /** Packets of the host, in one batch; needs `hasHost`. */
+  fromHost(...packets: Uint8Array[]): void
   /**
-   * A TCP or UDP super-packet of the host, its checksum left to the device; IPv4 without options, or IPv6. undefined: this
-   * one gets its packets cut.
+   * A TCP or UDP super-packet of the host, or (0 bytes a segment) a packet, its checksum left to the device. undefined:
+   * this one gets its packets cut and finished.
    */
   readonly fromHostJoined: ((packet: Uint8Array, segmentBytes: number) => void) | undefined
 }
@@ -130,14 +130,16 @@ async function openTwinEnd(
       for (const bytes of datagrams) handlers.onDatagram(bytes, source)
       handlers.onBatchEnd()
     },
-    fromHost(packet) {
-      const room = new Uint8Array(packet.length + 64)
-      room.set(packet)
-      const batch = {
-        length: () => packet.length,
-        payload: (_slot: number, size?: number) => room.subarray(0, size ?? packet.length),
-      } as unknown as SlotBatch
-      tun!.onPacket(batch, 0)
+    fromHost(...packets) {
+      for (const packet of packets) {
+        const room = new Uint8Array(packet.length + 64)
+        room.set(packet)
+        const batch = {
+          length: () => packet.length,
+          payload: (_slot: number, size?: number) => room.subarray(0, size ?? packet.length),
+        } as unknown as SlotBatch
+        tun!.onPacket(batch, 0)
+      }
       tun!.onBatchEnd()
     },
     fromHostJoined: undefined,
@@ -167,9 +169,9 @@ function openNativeEnd(
     native.flush(handle)
     collect()
   }
-  const feedHost = (header: Uint8Array, packet: Uint8Array) => {
+  const feedHost = (header: (packet: Uint8Array) => Uint8Array, packets: readonly Uint8Array[]) => {
     native.setClock(handle, clock.nowMs)
-    native.feedHost(handle, concat(header, packet))
+    for (const packet of packets) native.feedHost(handle, concat(header(packet), packet))
     deliver()
   }
   let isPlanned = false
@@ -204,8 +206,8 @@ function openNativeEnd(
       for (const bytes of datagrams) native.feedNetwork(handle, address, bytes)
       deliver()
     },
-    fromHost: (packet) => feedHost(new Uint8Array(OFFLOAD_HEADER_BYTES), packet),
-    fromHostJoined: (packet, segmentBytes) => feedHost(offloadHeader(packet, segmentBytes), packet),
+    fromHost: (...packets) => feedHost(() => new Uint8Array(OFFLOAD_HEADER_BYTES), packets),
+    fromHostJoined: (packet, segmentBytes) => feedHost(() => offloadHeader(packet, segmentBytes), [packet]),
   }
 }
 
@@ -215,9 +217,9 @@ function offloadHeader(packet: Uint8Array, segmentBytes: number): Uint8Array {
   const isTcp = packet[isV4 ? 9 : 6] === 6
   const header = new Uint8Array(OFFLOAD_HEADER_BYTES)
   const view = new DataView(header.buffer)
-  header.set([1, !isTcp ? 5 : isV4 ? 1 : 4])
+  header.set([1, segmentBytes === 0 ? 0 : !isTcp ? 5 : isV4 ? 1 : 4])
   view.setUint16(4, segmentBytes, true)
-  view.setUint16(6, isV4 ? 20 : 40, true)
+  view.setUint16(6, isV4 ? (packet[0]! & 15) * 4 : 40, true)
   view.setUint16(8, isTcp ? 16 : 6, true)
   return header
 }
