@@ -5,15 +5,18 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ControlServer } from './control-server.ts'
 import { Daemon, stockProgram } from './daemon.ts'
 import { discard } from './demo-network.ts'
 import { eventually } from './eventually.ts'
+import { execute } from './host.ts'
 import { Internet } from './internet.ts'
 import { type MachineView, machineView } from './machine-view.ts'
 import { type NameServer, startNameServer } from './name-server.ts'
 
+const pintail = fileURLToPath(new URL('../src-cli/main.ts', import.meta.url))
 const hasStock = stockProgram('tailscaled') !== undefined
 const original =
   '# caf\xe9\nnameserver 203.0.113.53\nnameserver 203.0.113.54\nsearch old.example\noptions timeout:2 attempts:1\n'
@@ -116,6 +119,36 @@ describe('names in a network', () => {
     expect(await dig('wiki.corp.example')).toBe('198.51.100.9')
     const answer = (await ours.client.json('GET', 'dns-query?name=wiki.corp.example&type=A')) as { Resolvers: unknown }
     expect(answer.Resolvers).toEqual([{ Addr: '203.0.113.55' }])
+  })
+
+  test
+    .skipIf(!hasStock)
+    .each([
+      'status',
+      'status --all',
+      'status --json',
+      'query nas.demo.internal',
+      'query nas.demo.internal AAAA',
+      'query nobody.demo.internal',
+      'query wiki.corp.example',
+      'query --json wiki.corp.example',
+      'query --json 77.0.64.100.in-addr.arpa PTR',
+      'query www.example.com ALL',
+      'query',
+      'query a A b',
+    ])('pintail dns %s prints what the stock command line prints', async (line) => {
+    const words = [`--socket=${ours.socketPath}`, 'dns', ...line.split(' ')]
+    const [stock, our] = [
+      await execute(stockProgram('tailscale') ?? '', words),
+      await execute(process.execPath, [pintail, ...words]),
+    ]
+    const renamed = (text: string): string =>
+      text
+        .replaceAll('tailscale', 'pintail')
+        .replaceAll('Tailscale', 'Pintail')
+        .replaceAll(/\b\d+(?= +ClassINET)|(?<="TTL": )\d+/g, 'TTL') // the second one may be a second older
+    expect(renamed(our.stdout)).toBe(renamed(stock.stdout))
+    expect([our.code, our.stderr]).toEqual([stock.code, stock.stderr])
   })
 
   test('what the system had is still known', async () => {

@@ -1,4 +1,5 @@
 /** The table of all verbs, in the order in which help shows them. */
+import { dns } from './commands/dns.ts'
 import { down, logout } from './commands/down.ts'
 import { exitNode } from './commands/exit-node.ts'
 import { get } from './commands/get.ts'
@@ -36,6 +37,7 @@ export const pintail: Verb = {
     ping,
     version,
     exitNode,
+    dns,
     whois,
     whoami,
     wait,
