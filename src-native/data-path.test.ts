@@ -360,6 +360,11 @@ describe.each(endKinds())('$name', ({ open }) => {
         clock.nowMs += 10_001
       })
       expect(late.kinds).toEqual(['local'])
+      const justInTime = await fromA(reply, (b) => {
+        b.path.expectEcho(77)
+        clock.nowMs += 10_000
+      })
+      expect(justInTime.kinds).toEqual(['echoReply'])
     })
   })
 

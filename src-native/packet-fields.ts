@@ -109,7 +109,8 @@ export class PacketFields {
 
   #readTransport(p: Uint8Array, protocol: number, fragmentOffset: number, moreFragments: boolean): void {
     if (fragmentOffset > 0) {
-      this.protocol = fragmentOffset < MIN_FRAGMENT_OFFSET ? UNKNOWN : FRAGMENT
+      // TSMP is never cut; what says so would pass by all that keeps it from the host. [FLT-10.8]
+      this.protocol = fragmentOffset < MIN_FRAGMENT_OFFSET || protocol === TSMP ? UNKNOWN : FRAGMENT
       return
     }
     const at = this.transportAt

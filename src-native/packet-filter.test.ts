@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest'
+import { concat } from '../src-protocol/wire/bytes.ts'
 import { ipBytes } from '../src-protocol/wire/ip.ts'
 import {
   decodeTsmp,
@@ -366,6 +367,18 @@ describe.each(endKinds())('$name', (kind) => {
           const back = await path.fromPeer(PEER, ip(b, a, 99, body))
           expect(back).toMatchObject({ toHost: [], toPeer: [], events: [{ kind: 'tsmp' }], drops: {} })
         }
+      }
+      // Nor does a later piece of it.
+      const piece = (a: string, b: string) =>
+        a.includes(':')
+          ? ip(a, b, 44, concat(Uint8Array.of(99, 0, 0x10, 0, 0, 0, 0, 1), new Uint8Array(16)))
+          : fragment(ip(a, b, 99, new Uint8Array(16)), 0x200)
+      for (const [a, b] of [
+        [SELF, STRANGER],
+        [SELF6, FRIEND6],
+      ] as const) {
+        expect((await path.fromHost(piece(a, b))).toPeer).toEqual([])
+        expect((await path.fromPeer(PEER, piece(b, a))).toHost).toEqual([])
       }
     })
   })

@@ -126,7 +126,7 @@ export function randomPrefixes(dice: Dice): string[] {
 }
 
 function randomPort(dice: Dice): number {
-  return dice.chance(80) ? dice.pick([0, 22, 53, 80, 443, 5000, 65_535]) : dice.below(65_536)
+  return dice.chance(80) ? dice.pick([0, 1, 22, 53, 80, 443, 5000, 65_534, 65_535]) : dice.below(65_536)
 }
 
 function randomAddress(dice: Dice, v6: boolean, peer: number | undefined): Uint8Array {

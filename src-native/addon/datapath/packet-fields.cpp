@@ -60,7 +60,8 @@ bool PacketFields::readV6(const uint8_t* p, uint32_t length) {
 
 void PacketFields::readTransport(const uint8_t* p, int number, uint32_t fragmentOffset, bool moreFragments) {
   if (fragmentOffset > 0) {
-    protocol = fragmentOffset < kMinFragmentOffset ? kProtocolUnknown : kProtocolFragment;
+    // TSMP is never cut; what says so would pass by all that keeps it from the host. [FLT-10.8]
+    protocol = fragmentOffset < kMinFragmentOffset || number == kTsmp ? kProtocolUnknown : kProtocolFragment;
     return;
   }
   const uint8_t* at = p + transportAt;
