@@ -12,7 +12,7 @@ import { ResolvconfOsDns } from './resolvconf.ts'
 import { RESOLVED, ResolvedOsDns } from './resolved.ts'
 import { findProgram, runProgram } from './run-program.ts'
 
-/** What Debian's resolvconf says to an option that it does not know; openresolv knows it. */
+/** What older versions of Debian's resolvconf say to `--version`. */
 const DEBIAN_UNKNOWN_OPTION = 99
 
 export interface LinuxOsDnsOptions {
@@ -70,8 +70,8 @@ async function readFacts(folder: string): Promise<DnsFacts> {
 async function resolvconfStyle(program: string | undefined): Promise<DnsFacts['resolvconf']> {
   if (program === undefined) return undefined
   const { status, output } = await runProgram(program, ['--version']).catch(() => ({ status: -1, output: '' }))
-  if (status === DEBIAN_UNKNOWN_OPTION) return 'debian'
-  return status === 0 && !output.includes('systemd') ? 'openresolv' : undefined // resolvectl answers to that name, too
+  if (status === DEBIAN_UNKNOWN_OPTION || output.startsWith('Debian')) return 'debian'
+  return output.startsWith('openresolv') ? 'openresolv' : undefined // resolvectl answers to that name, too
 }
 
 /** Not on hosts without the family, nor where it is off for our interface. */
