@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { discard } from '../lab/demo-network.ts'
 import { Sheet } from '../lab/measure-line.ts'
 import { benchAead } from './aead.ts'
+import { benchDns } from './dns.ts'
 import { benchFilter } from './filter.ts'
 import { benchGrowth } from './growth.ts'
 import { benchTunnel, tunnelParts } from './tunnel.ts'
@@ -32,6 +33,7 @@ const benches: Record<string, Bench> = {
   },
   filter: { about: 'packets a second through the packet filter with 1 000 rules, on one core', run: benchFilter },
   growth: { about: 'one pair of peers among 1 to 10 000: throughput, memory, cost of a change', run: benchGrowth },
+  dns: { about: 'answers for names of the network at 5 000 questions a second', run: benchDns },
   aead: { about: 'sealing and opening one packet, by each library there is', run: benchAead },
 }
 

@@ -146,12 +146,14 @@ export class Mesh implements DataPlane {
   }
 
   handleDoorEvents(events: readonly DoorEvent[]): void {
+    let isOnlyService = true
     for (const event of events) {
       if (event.kind === 'tunDown' || event.kind === 'tunUp') this.#followInterface(event.kind)
       // of peers there are none: what is not ours to receive does not pass the filter
       if (event.kind === 'local' && event.peer === undefined) this.#service?.handle(event.packet)
+      else isOnlyService = false
     }
-    this.#session?.handleDoorEvents(events)
+    if (!isOnlyService) this.#session?.handleDoorEvents(events)
   }
 
   serve(service: { readonly addresses: readonly IpText[]; handle(packet: Uint8Array): void }): void {
