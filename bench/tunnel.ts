@@ -7,7 +7,7 @@ import { cpus, release } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { ControlServer } from '../lab/control-server.ts'
-import type { Host } from '../lab/host.ts'
+import { type Host, must } from '../lab/host.ts'
 import { Internet } from '../lab/internet.ts'
 import type { Sheet } from '../lab/measure-line.ts'
 import { coverUapiFolder } from '../lab/plain-wireguard.ts'
@@ -15,6 +15,7 @@ import { type Contestant, type Ground, type Kind, openContestant, presentKinds, 
 import { type CaseName, Results } from './goals.ts'
 import { cpuNanoseconds, iperf, quantile, residentMiB, roundTrips, roundTripsUnderLoad, tcp, udp } from './load.ts'
 
+const pintaild = fileURLToPath(new URL('../bin/pintaild.mjs', import.meta.url))
 const quietMachines = fileURLToPath(new URL('../lab/quiet-machines.lab.ts', import.meta.url))
 
 const IDLE_PINGS = 300
@@ -31,7 +32,7 @@ export interface TunnelOptions {
   readonly only: readonly string[]
 }
 
-export const tunnelParts = ['load', 'idle', 'v6-outside', 'hub'] as const
+export const tunnelParts = ['load', 'delay', 'idle', 'v6-outside', 'hub'] as const
 
 export async function benchTunnel({ sheet, folder, rounds, only }: TunnelOptions): Promise<void> {
   const started = performance.now()
@@ -40,6 +41,7 @@ export async function benchTunnel({ sheet, folder, rounds, only }: TunnelOptions
   const wants = (part: (typeof tunnelParts)[number]) => only.length === 0 || only.includes(part)
   say(machineLine())
   await coverUapiFolder()
+  await must(process.execPath, [pintaild, '--version']) // with the sources as they are now in Node's compile cache
   const kinds = presentKinds(say)
   const internet = await Internet.create()
   const results = new Results()
@@ -56,11 +58,12 @@ export async function benchTunnel({ sheet, folder, rounds, only }: TunnelOptions
       open.push(pair)
       return pair
     }
-    if (wants('idle') || wants('load')) {
+    if (wants('idle') || wants('load') || wants('delay')) {
       const pairs: Contestant[] = []
       for (const kind of kinds) pairs.push(await openPair(kind, ''))
       for (const pair of pairs) results.add('resident memory, idle', pair.kind, residentMiB(pair.pids()))
       if (wants('idle')) await idle(ground, pairs, results, say)
+      if (wants('delay')) await delay(pairs, results, rounds, say)
       if (wants('load')) await load(pairs, results, rounds, say)
       await Promise.all(pairs.map((pair) => pair.close()))
     }
@@ -84,9 +87,6 @@ async function load(pairs: Contestant[], results: Results, rounds: number, say: 
       add('TCP, 1 stream', one.gbits)
       add('TCP, 4 streams', four.gbits)
       add('CPU a gigabyte', one.cpuSecondsPerGb)
-      const idleTimes = await roundTrips(pair, IDLE_PINGS)
-      add('round trip p50, idle', quantile(idleTimes, 0.5))
-      add('round trip p99, idle', quantile(idleTimes, 0.99))
       const loadedTimes = await roundTripsUnderLoad(pair, LOADED_PINGS)
       add('round trip p50, under load', quantile(loadedTimes, 0.5))
       add('round trip p99, under load', quantile(loadedTimes, 0.99))
@@ -97,6 +97,23 @@ async function load(pairs: Contestant[], results: Results, rounds: number, say: 
       add('UDP at 150 kpps, sent', most.sentKpps)
       if (pair.v6 !== undefined) add('TCP inside IPv6', (await tcp(pair, pair.v6, 1)).gbits)
       add('resident memory, after load', residentMiB(pair.pids()))
+    }
+  }
+}
+
+/** Short turns, and more of them: what else runs on the machine shows in a late packet first. */
+async function delay(
+  pairs: Contestant[],
+  results: Results,
+  rounds: number,
+  say: (text: string) => void,
+): Promise<void> {
+  for (let round = 1; round <= rounds * 2; round++) {
+    say(`round trips, ${round} of ${rounds * 2}`)
+    for (const pair of pairs) {
+      const times = await roundTrips(pair, IDLE_PINGS)
+      results.add('round trip p50, idle', pair.kind, quantile(times, 0.5))
+      results.add('round trip p99, idle', pair.kind, quantile(times, 0.99))
     }
   }
 }

@@ -22,7 +22,10 @@ const libraries = { address: 'libasan.so', thread: 'libtsan.so' }
 /** What is run: whatever loads the addon, and no more. In the laboratory each test costs seconds, and each kind runs it. */
 const suites = {
   unit: { config: 'vitest.config.ts', files: ['src-native/'] },
-  lab: { config: 'vitest.lab.config.ts', files: ['src-native/', 'lab/interop', 'lab/replay', 'lab/roaming', 'lab/uapi', 'lab/faults-datapath'] },
+  lab: {
+    config: 'vitest.lab.config.ts',
+    files: ['src-native/', 'lab/interop', 'lab/replay', 'lab/roaming', 'lab/uapi', 'lab/faults-datapath'],
+  },
 }
 
 /**
