@@ -4,7 +4,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { fuzzCompiler } from './fuzz.mjs'
 import { lifelineEnvironment, whenOrphaned, withLifeline } from './lifeline.mjs'
 import { node24, ourEnvironment, root } from './process.mjs'
@@ -58,6 +58,7 @@ async function vitest(name, words, wrap = (program) => [node24, ...program]) {
   const { code } = await show(program, args)
   if (!existsSync(file)) return { passed: 0, failed: 1, skipped: 0 }
   const report = JSON.parse(readFileSync(file, 'utf8'))
+  remember(name, report)
   const counts = {
     passed: report.numPassedTests,
     failed: report.numFailedTests,
@@ -66,6 +67,21 @@ async function vitest(name, words, wrap = (program) => [node24, ...program]) {
   // A suite that breaks before its first test (an import error, a leaked handle) has no failed test but a failed run.
   if (code !== 0 && counts.failed === 0) counts.failed = 1
   return counts
+}
+
+/** Which tests failed, and which only passed at the second try: told again below the sum, where a long run is read first. */
+const told = []
+function remember(suite, { testResults }) {
+  for (const { name, status, message, assertionResults } of testResults) {
+    const file = relative(root, name)
+    for (const test of assertionResults) {
+      if (test.status === 'failed') told.push(`FAILED  ${suite}: ${file} > ${test.fullName}`)
+      else if (test.status === 'passed' && test.failureMessages.length > 0)
+        told.push(`passed at the second try  ${suite}: ${file} > ${test.fullName}`)
+    }
+    if (status === 'failed' && assertionResults.every((test) => test.status !== 'failed'))
+      told.push(`FAILED  ${suite}: ${file}: ${message}`)
+  }
 }
 
 const suiteOf = (config) => ['run', '--config', config]
@@ -148,6 +164,6 @@ for (const [name, run] of Object.entries(suites)) {
 }
 rmSync(reports, { recursive: true, force: true })
 process.stdout.write(
-  `\n${lines.map((line) => `  ${line}\n`).join('')}\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`,
+  `\n${[...lines, ...told].map((line) => `  ${line}\n`).join('')}\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`,
 )
 process.exitCode = total.failed === 0 ? 0 : 1

@@ -33,8 +33,10 @@ int Receiver::receive(int fd) {
     bunch.size = messages[i].msg_len;
     bunch.segment = bunch.size;
     bunch.truncated = (header.msg_flags & MSG_TRUNC) != 0;
+    const uint8_t* end = static_cast<const uint8_t*>(header.msg_control) + header.msg_controllen;
     for (cmsghdr* entry = CMSG_FIRSTHDR(&header); entry != nullptr; entry = CMSG_NXTHDR(&header, entry)) {
-      if (entry->cmsg_len < CMSG_LEN(sizeof(int))) continue;
+      // The first entry may claim more than there is: CMSG_FIRSTHDR only looks for room for its header.
+      if (entry->cmsg_len < CMSG_LEN(sizeof(int)) || CMSG_DATA(entry) + sizeof(int) > end) continue;
       int value = 0;
       memcpy(&value, CMSG_DATA(entry), sizeof value);
       if (entry->cmsg_level == SOL_UDP && entry->cmsg_type == UDP_GRO && value > 0) {
