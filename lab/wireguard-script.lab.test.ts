@@ -36,7 +36,6 @@ function adapt(script: string, scratch: string): string {
 
 test.skipIf(!existsSync(scriptPath) || !hasPrograms)(
   '[UAPI-5.5] wireguard-go’s netns.sh: ping, TCP and UDP at two MTUs over both families, roaming, allowed sources, NAT with keepalive, addresses that change, 130 560 prefixes on one peer',
-  // Its limits of a second are its own: on a busy machine it gets a second chance.
   { timeout: 600_000 },
   async () => {
     await coverUapiFolder()
