@@ -256,9 +256,8 @@ export class Core {
     this.#routerReady = result.kind === 'applied'
     if (this.#routerReady !== wasReady) this.#configureDns()
     if (result.kind === 'conflict') {
-      const detail = `${result.address} on ${result.interfaceName}`
-      this.health.set('address-conflict', detail)
-      this.bus.tell({ ErrMessage: `another network program owns our addresses: ${detail}` })
+      this.health.set('address-conflict', result.detail)
+      this.bus.tell({ ErrMessage: `another network program is in the way: ${result.detail}` })
     } else this.health.clear('address-conflict')
     if (result.kind === 'failed') {
       this.health.set('router-failed', result.message)

@@ -20,7 +20,7 @@ export class MemoryPlane implements DataPlane {
   config: PlaneConfig | undefined
   configureCount = 0
   /** What the next configuration answers. */
-  routerResult: Parameters<PlaneEvents['onRouter']>[0] = { kind: 'applied' }
+  routerResult: Parameters<PlaneEvents['onRouter']>[0] = { kind: 'applied', warnings: [] }
   readonly runtimes = new Map<string, PeerRuntime>()
 
   configure(config: PlaneConfig): void {

@@ -333,12 +333,17 @@ describe('[LA-5] states', () => {
   })
 
   test('addresses that somebody else owns: an error, and not Running', async () => {
-    daemon.plane.routerResult = { kind: 'conflict', interfaceName: 'tailscale0', address: '100.64.0.1' }
+    daemon.plane.routerResult = {
+      kind: 'conflict',
+      what: 'address',
+      interfaceName: 'tailscale0',
+      detail: 'tailscale0 has 100.64.0.1',
+    }
     const watch = await daemon.watch(0)
     await daemon.call('POST', 'start', { body: { AuthKey: 'k', UpdatePrefs: { WantRunning: true } } })
     daemon.control.authenticate()
     daemon.control.send(firstMap())
-    await watch.find((n) => n.ErrMessage?.includes('100.64.0.1 on tailscale0') === true)
+    await watch.find((n) => n.ErrMessage?.includes('tailscale0 has 100.64.0.1') === true)
     expect((await status()).BackendState).toBe('Starting')
     watch.close()
   })

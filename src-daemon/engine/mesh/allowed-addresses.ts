@@ -11,7 +11,7 @@ import { compileFilter } from '../../../src-native/filter.ts'
 import type { Netmap } from '../../../src-protocol/machines/netmap.ts'
 import { type Prefix, parsePrefix, prefixContains, prefixText } from '../../../src-protocol/wire/ip.ts'
 import { withoutPrefixes } from '../../../src-protocol/wire/prefix-sets.ts'
-import type { RouterConfig } from '../../io/router/port.ts'
+import { plainRouterConfig, type RouterConfig } from '../../io/router/port.ts'
 import { hostPrefixText, nodeAddresses } from '../node-text.ts'
 
 /** Inside a 1500-byte network, with room for IPv6, UDP, WireGuard, a relay header, and a tunnel in a tunnel. */
@@ -108,6 +108,7 @@ export class AddressOwners {
 export function buildRouterConfig(netmap: Netmap, peerAddresses: readonly IpText[]): RouterConfig {
   const routes = peerAddresses.map(hostPrefixText)
   return {
+    ...plainRouterConfig,
     addresses: nodeAddresses(netmap.self),
     routes: routes.length > MAX_SINGLE_ROUTES ? WHOLE_RANGES : routes.sort(),
     mtuBytes: TUNNEL_MTU_BYTES,

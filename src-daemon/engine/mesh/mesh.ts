@@ -180,7 +180,7 @@ export class Mesh implements DataPlane {
       !delta.selfChanged &&
       delta.peersAdded.length + delta.peersChanged.length + delta.peersRemoved.length === 0
     if (!isOnlyPatched)
-      this.#wantRouter(this.#withServiceRoutes(buildRouterConfig(config.netmap, this.#session.peerAddresses)))
+      this.#wantRouter(this.#withOwnParts(buildRouterConfig(config.netmap, this.#session.peerAddresses)))
   }
 
   deconfigure(): void {
@@ -309,9 +309,10 @@ export class Mesh implements DataPlane {
     })
   }
 
-  #withServiceRoutes(config: RouterConfig): RouterConfig {
+  #withOwnParts(config: RouterConfig): RouterConfig {
     const service = (this.#service?.addresses ?? []).map(hostPrefixText)
-    return service.length === 0 ? config : { ...config, routes: [...config.routes, ...service] }
+    const udpPort = this.#door.udpPorts.v4
+    return { ...config, routes: [...config.routes, ...service], fwmark: this.#o.fwmark, udpPort }
   }
 
   #onFreshSelf(isNew: boolean): void {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openLinuxRouter } from './linux.ts'
-import type { RouterConfig } from './port.ts'
+import { plainRouterConfig, type RouterConfig } from './port.ts'
 
 const device = `dmr${process.pid % 10_000}`
 const other = `dmo${process.pid % 10_000}`
@@ -16,6 +16,7 @@ const routes = () =>
     .map((line) => line.split(' ')[0])
 
 const desired: RouterConfig = {
+  ...plainRouterConfig,
   addresses: ['100.64.77.1', 'fd7a:115c:a1e0::4d01'],
   routes: ['100.64.77.2/32', '100.64.77.3/32', 'fd7a:115c:a1e0::4d02/128'],
   mtuBytes: 1280,
@@ -30,12 +31,12 @@ afterAll(() => {
 
 test('makes addresses, routes and MTU so, twice, changes one route, and undoes everything', async () => {
   const router = await openLinuxRouter(device)
-  expect(await router.apply(desired)).toEqual({ kind: 'applied' })
-  expect(await router.apply(desired)).toEqual({ kind: 'applied' })
+  expect(await router.apply(desired)).toEqual({ kind: 'applied', warnings: [] })
+  expect(await router.apply(desired)).toEqual({ kind: 'applied', warnings: [] })
   expect(addresses()).toEqual(['100.64.77.1/32', 'fd7a:115c:a1e0::4d01/128'])
   expect(routes()).toEqual(['100.64.77.2', '100.64.77.3'])
   expect(ip('link', 'show', device)).toContain('mtu 1280')
-  expect(await router.apply({ ...desired, routes: ['100.64.77.3/32'] })).toEqual({ kind: 'applied' })
+  expect(await router.apply({ ...desired, routes: ['100.64.77.3/32'] })).toEqual({ kind: 'applied', warnings: [] })
   expect(routes()).toEqual(['100.64.77.3'])
   await router.close()
   expect(addresses()).toEqual([])
@@ -48,7 +49,7 @@ test('somebody else took the address away meanwhile: the next change repairs it'
   await router.apply(desired)
   ip('address', 'flush', 'dev', device)
   ip('link', 'set', device, 'down')
-  expect(await router.apply({ ...desired, routes: ['100.64.77.3/32'] })).toEqual({ kind: 'applied' })
+  expect(await router.apply({ ...desired, routes: ['100.64.77.3/32'] })).toEqual({ kind: 'applied', warnings: [] })
   expect(addresses()).toEqual(['100.64.77.1/32', 'fd7a:115c:a1e0::4d01/128'])
   expect(routes()).toEqual(['100.64.77.3'])
   await router.close()
@@ -59,7 +60,7 @@ test('a host without IPv6 gets the IPv4 half', async () => {
   writeFileSync(setting, '1')
   try {
     const router = await openLinuxRouter(device)
-    expect(await router.apply(desired)).toEqual({ kind: 'applied' })
+    expect(await router.apply(desired)).toEqual({ kind: 'applied', warnings: [] })
     expect(addresses()).toEqual(['100.64.77.1/32'])
     await router.close()
   } finally {
@@ -74,8 +75,9 @@ test('another tunnel of such a network is a conflict, and nothing is changed', a
     const router = await openLinuxRouter(device)
     expect(await router.apply(desired)).toEqual({
       kind: 'conflict',
+      what: 'address',
       interfaceName: other,
-      address: '100.100.1.1',
+      detail: `${other} has 100.100.1.1`,
     })
     expect(addresses()).toEqual([])
   } finally {

@@ -60,7 +60,7 @@ class LinuxRouter implements Router {
       const lines = batchLines(this.#device, this.#have, want)
       if (lines.length > 0) await this.#run(lines, want)
       this.#have = want
-      return { kind: 'applied' }
+      return { kind: 'applied', warnings: [] }
     } catch (error) {
       return { kind: 'failed', message: errorText(error) }
     }
@@ -88,7 +88,12 @@ class LinuxRouter implements Router {
       if (other.name === this.#device) continue
       for (const address of other.addresses) {
         if (desired.addresses.includes(address) || (other.kind === 'tun' && isOverlayAddress(address))) {
-          return { kind: 'conflict', interfaceName: other.name, address }
+          return {
+            kind: 'conflict',
+            what: 'address',
+            interfaceName: other.name,
+            detail: `${other.name} has ${address}`,
+          }
         }
       }
     }

@@ -11,7 +11,7 @@ export class MemoryRouter implements Router {
     this.applyCount++
     if (this.answer !== undefined && desired !== undefined) return this.answer
     this.applied = desired
-    return { kind: 'applied' }
+    return { kind: 'applied', warnings: [] }
   }
 
   forget(): void {

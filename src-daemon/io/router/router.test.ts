@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest'
 import { batchLines, interfaceDown, stateOf } from './plan.ts'
-import type { RouterConfig } from './port.ts'
+import { plainRouterConfig, type RouterConfig } from './port.ts'
 
 const desired: RouterConfig = {
+  ...plainRouterConfig,
   addresses: ['100.64.0.1', 'fd7a:115c:a1e0::1'],
   routes: ['100.64.0.2/32', 'fd7a:115c:a1e0::2/128'],
   mtuBytes: 1280,
