@@ -112,6 +112,7 @@ async function run(): Promise<void> {
     openControl: controlOpener({ crypto: nodeCrypto, log, wallMs, nowMs, random01 }),
     crypto: nodeCrypto,
     hostFacts: readHostFacts(),
+    random01,
     dns,
     wallMs,
     log,

@@ -12,6 +12,7 @@ import type { Status } from '../../src-contract/localapi/status.ts'
 import type { Netmap } from '../../src-protocol/machines/netmap.ts'
 import { toHex } from '../../src-protocol/wire/bytes.ts'
 import { nodeKeyText } from '../../src-protocol/wire/keys.ts'
+import type { RouterConfig } from '../io/router/port.ts'
 import type { OpenControl } from './control-port.ts'
 import { ControlSession } from './control-session.ts'
 import { Core, type CoreOptions, RefusedError } from './core.ts'
@@ -24,8 +25,10 @@ import { pingSelfOrPlane } from './ping-target.ts'
 import type { DataPlane, PingOptions } from './plane-port.ts'
 import { editPrefs, findPrefsProblems, samePrefs } from './prefs-edit.ts'
 import { loginProfile } from './profile.ts'
+import { UNRESOLVED_AUTO } from './routing/exit-choice.ts'
+import type { Suggestion } from './routing/suggest.ts'
+import { wishOf } from './routing/wish.ts'
 import { buildStatus } from './status-builder.ts'
-import { findUnsupported } from './unsupported.ts'
 
 export interface BackendOptions extends CoreOptions {
   readonly openControl: OpenControl
@@ -119,6 +122,17 @@ export class Backend {
     return pingSelfOrPlane(plane, netmap, state === 'Running', o.wallMs(), options)
   }
 
+  suggestExitNode(): Suggestion | undefined {
+    const { netmap, routing } = this.#core
+    return netmap === undefined ? undefined : routing.suggest(netmap)
+  }
+
+  /** What the host's routing would be with these prefs; undefined while nothing is configured. */
+  previewRouting(prefs: Prefs, own = this.#core.ownRouting): RouterConfig | undefined {
+    const { netmap, plane } = this.#core
+    return netmap === undefined ? undefined : plane.previewRouting?.(wishOf(netmap, prefs, own))
+  }
+
   watch(watcher: Watcher): () => void {
     const core = this.#core
     const first = firstNotify(core.o.version, watcher.mask, {
@@ -150,7 +164,7 @@ export class Backend {
   /** undefined = these prefs would be accepted. */
   checkPrefs(prefs: Prefs): string | undefined {
     const context = { otherProfileNames: this.#core.profiles.otherNames() }
-    const problems = [...findPrefsProblems(prefs, context), ...findUnsupported(prefs)]
+    const problems = findPrefsProblems(prefs, context)
     return problems.length === 0 ? undefined : problems.join('\n')
   }
 
@@ -162,18 +176,21 @@ export class Backend {
   }
 
   editPrefs(edit: MaskedPrefs): Promise<Prefs> {
-    return this.#core.serial(async () => {
-      const { profiles } = this.#core
-      const before = profiles.current.prefs
-      const result = editPrefs(before, edit, { otherProfileNames: profiles.otherNames() })
-      if (!result.ok) throw new RefusedError(result.message)
-      const unsupported = findUnsupported(result.prefs)
-      if (unsupported.length > 0) throw new RefusedError(unsupported.join('\n'))
-      if (!result.changed) return this.prefs
-      await this.#core.saveOrRefuse(() => profiles.updateCurrent({ prefs: result.prefs }))
-      await this.#follow(before, result.prefs)
-      return this.prefs
-    })
+    return this.#edit(edit, undefined)
+  }
+
+  /**
+   * One switch for the exit node: off remembers the choice, on brings it back. Already so: nothing happens.
+   */
+  async toggleExitNode(enabled: boolean): Promise<Prefs> {
+    const { ExitNodeID, ExitNodeIP, AutoExitNode, InternalExitNodePrior: prior } = this.#core.profiles.current.prefs
+    const inUse = (AutoExitNode ?? '') !== '' ? UNRESOLVED_AUTO : ExitNodeID || ExitNodeIP
+    if (enabled === (inUse !== '')) return this.prefs
+    if (enabled && prior === '') throw new RefusedError('no prior exit node to enable')
+    const chosen = enabled ? prior : ''
+    const isAuto = chosen === UNRESOLVED_AUTO
+    const edit = { ExitNodeID: chosen, ExitNodeIDSet: true, ExitNodeIPSet: true, AutoExitNodeSet: true }
+    return this.#edit({ ...edit, ExitNodeIP: '', AutoExitNode: isAuto ? 'any' : '' }, enabled ? '' : inUse)
   }
 
   /** The only way a control URL takes effect: everything begins anew. */
@@ -263,6 +280,20 @@ export class Backend {
     await this.#control.begin(authKey)
   }
 
+  #edit(edit: MaskedPrefs, exitNodePrior: string | undefined): Promise<Prefs> {
+    return this.#core.serial(async () => {
+      const { profiles } = this.#core
+      const before = profiles.current.prefs
+      const result = editPrefs(before, edit, { otherProfileNames: profiles.otherNames() })
+      if (!result.ok) throw new RefusedError(result.message)
+      if (!result.changed) return this.prefs
+      const prior = exitNodePrior === undefined ? {} : { InternalExitNodePrior: exitNodePrior }
+      await this.#core.saveOrRefuse(() => profiles.updateCurrent({ prefs: { ...result.prefs, ...prior } }))
+      await this.#follow(before, result.prefs)
+      return this.prefs
+    })
+  }
+
   /** What changed prefs mean for what runs. */
   async #follow(before: Prefs, after: Prefs): Promise<void> {
     if (after.WantRunning && !before.WantRunning) {
@@ -271,6 +302,7 @@ export class Backend {
       this.#core.evaluate()
       this.#control.stop()
     } else {
+      this.#core.reconcileExit()
       this.#control.update()
       this.#core.configure(undefined)
     }

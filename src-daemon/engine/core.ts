@@ -13,7 +13,6 @@ import { errorText, type Log } from '../io/log/log.ts'
 import type { RouterResult } from '../io/router/port.ts'
 import type { NodeFacts } from './control-port.ts'
 import type { DnsService, DnsTroubles } from './dns/dns-service.ts'
-import { chosenExitNode } from './dns/exit-node.ts'
 import { buildEngineStatus } from './engine-status.ts'
 import { Health, type HealthCode } from './health.ts'
 import { buildHostinfo, type HostFacts } from './hostinfo.ts'
@@ -23,6 +22,9 @@ import type { PeerRuntime } from './peer-runtime.ts'
 import type { DataPlane } from './plane-port.ts'
 import { prefsWithConfig } from './profile.ts'
 import type { Profiles } from './profiles.ts'
+import { chooseExit } from './routing/exit-choice.ts'
+import { type OwnRouting, plainOwnRouting, Routing } from './routing/routing.ts'
+import type { RoutingWish } from './routing/wish.ts'
 import { isConfigured, nextState } from './state-machine.ts'
 
 const ENGINE_POLL_MS = 2_000
@@ -40,6 +42,7 @@ export interface CoreOptions {
   /** Absent: nobody answers names. */
   readonly dns?: DnsService
   readonly wallMs: () => number
+  readonly random01: () => number
   readonly log: Log
 }
 
@@ -54,12 +57,15 @@ export class Core {
   readonly health: Health
   readonly profiles: Profiles
   readonly plane: DataPlane
+  readonly routing: Routing
   netmap: Netmap | undefined
   /** The page where a person has to sign in, or "". */
   authUrl = ''
   /** See `StateFacts`. */
   blocked = false
   authCantContinue = true
+  /** Of the current profile; whoever changes it calls {@link configure}. */
+  ownRouting: OwnRouting = plainOwnRouting
   /** Our endpoints or network facts are new. */
   onSelf: () => void = () => {}
   #state: IpnStateName = 'NoState'
@@ -78,6 +84,7 @@ export class Core {
     this.bus = new NotifyBus(options.version)
     this.health = new Health(options.wallMs)
     this.health.onChange = () => this.bus.publish({ kind: 'health', warnings: this.health.warnings() })
+    this.routing = new Routing({ plane: this.plane, health: this.health, random01: options.random01 })
     this.bus.onAudience = () => this.#pollEngine()
     this.#saveTimer = setInterval(() => void this.saveLate(), SAVE_RETRY_MS)
     this.#saveTimer.unref()
@@ -135,6 +142,7 @@ export class Core {
   setNetmap(netmap: Netmap, delta: NetmapDelta): void {
     this.netmap = netmap
     this.health.setServerMessages(netmap.displayMessages, netmap.health)
+    this.reconcileExit()
     const wasConfigured = isConfigured(this.#state)
     this.evaluate()
     if (wasConfigured && isConfigured(this.#state)) this.configure(delta)
@@ -147,6 +155,7 @@ export class Core {
     this.authUrl = ''
     this.blocked = false
     this.health.setServerMessages(new Map(), [])
+    this.routing.tellExit(undefined, this.profiles.current.prefs)
     this.#enter('NoState')
   }
 
@@ -162,8 +171,30 @@ export class Core {
   configure(delta: NetmapDelta | undefined): void {
     const { nodeKey, prefs } = this.profiles.current
     if (this.netmap === undefined || nodeKey === undefined || !isConfigured(this.#state)) return
-    this.plane.configure({ nodeKey, netmap: this.netmap, shieldsUp: prefs.ShieldsUp }, delta)
+    this.plane.configure(
+      { nodeKey, netmap: this.netmap, shieldsUp: prefs.ShieldsUp, wish: this.wishOf(this.netmap, prefs) },
+      delta,
+    )
     if (this.#routerReady && (delta === undefined || meansNames(delta))) this.#configureDns()
+  }
+
+  /** The preferences' exit choice follows the network. Answers whether it had to change. */
+  reconcileExit(): boolean {
+    const { netmap, profiles } = this
+    if (netmap === undefined) return false
+    const { prefs } = profiles.current
+    const next = this.routing.reconcile(netmap, prefs)
+    this.routing.tellExit(netmap, next)
+    if (next === prefs) return false
+    void this.noteOrWarn(() => profiles.noteCurrent({ prefs: next }))
+    this.tellPrefs()
+    this.onSelf() // the server is told which exit node is in use
+    return true
+  }
+
+  /** What the current profile and these prefs ask of routing. */
+  wishOf(netmap: Netmap, prefs: Prefs): RoutingWish {
+    return this.routing.wish(netmap, prefs, this.ownRouting)
   }
 
   /** Commands run one after another. */
@@ -254,6 +285,7 @@ export class Core {
   #onRouter(result: RouterResult): void {
     const wasReady = this.#routerReady
     this.#routerReady = result.kind === 'applied'
+    this.routing.tellWarnings(result.kind === 'applied' ? result.warnings : [])
     if (this.#routerReady !== wasReady) this.#configureDns()
     if (result.kind === 'conflict') {
       this.health.set('address-conflict', result.detail)
@@ -272,7 +304,8 @@ export class Core {
     const { prefs } = this.profiles.current
     if (!this.#routerReady || netmap === undefined) o.dns?.configure(undefined)
     else {
-      const exitNode = chosenExitNode(netmap, prefs)
+      const choice = chooseExit(netmap, prefs)
+      const exitNode = choice.kind === 'chosen' ? choice.node : undefined
       o.dns?.configure({ netmap, isAccepted: prefs.CorpDNS, exitNode, wallMs: o.wallMs() })
     }
   }

@@ -13,6 +13,9 @@ interface Row {
   readonly impactsConnectivity?: true
 }
 
+/** Whoever sets such a row has the whole sentence. */
+const itself = (detail: string): string => detail
+
 export const healthRows = {
   'state-not-saved': {
     severity: 'high',
@@ -81,6 +84,34 @@ export const healthRows = {
     text: (detail) =>
       `Another program writes /etc/resolv.conf again and again (${detail}); it has the last word now, and names of this network may not be found. Configure one of the two to leave DNS alone (here: pintail set --accept-dns=false).`,
   },
+  'exit-node-unavailable': {
+    severity: 'medium',
+    title: 'Exit node cannot be used',
+    text: (detail) =>
+      `The exit node cannot be used: ${detail}. Nothing leaves this machine for the internet until it can, or until you choose another or none (pintail set --exit-node=).`,
+    impactsConnectivity: true,
+  },
+  'route-conflict': {
+    severity: 'medium',
+    title: 'A route overlaps a network around you',
+    text: (detail) => `${detail} To reach the network around you instead: pintail route off PREFIX.`,
+  },
+  'ip-forwarding-off': {
+    severity: 'medium',
+    title: 'This machine does not forward',
+    text: itself,
+    impactsConnectivity: true,
+  },
+  'netfilter-missing': { severity: 'medium', title: 'No firewall tool', text: itself },
+  'netfilter-refused': { severity: 'medium', title: 'Firewall rules were refused', text: itself },
+  'ipv6-nat-missing': { severity: 'low', title: 'No address translation for IPv6', text: itself },
+  'firewalld-active': { severity: 'medium', title: 'firewalld may stop forwarded traffic', text: itself },
+  'ufw-active': { severity: 'medium', title: 'ufw may stop forwarded traffic', text: itself },
+  'rp-filter-strict': { severity: 'medium', title: 'Strict reverse-path filter', text: itself },
+  'bypass-groups-need-nftables': { severity: 'medium', title: 'Bypass by control group needs nftables', text: itself },
+  'no-policy-routing': { severity: 'medium', title: 'No policy routing', text: itself },
+  'nosnat-with-advertised-exit-node': { severity: 'medium', title: 'Exit node without SNAT', text: itself },
+  'docker-stateful-filtering': { severity: 'medium', title: 'Stateful filtering and Docker', text: itself },
   'key-expired': {
     severity: 'high',
     title: 'Sign-in expired',

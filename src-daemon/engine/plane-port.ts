@@ -7,14 +7,16 @@ import type { PingResult, PingType } from '../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReport } from '../../src-contract/localapi/pintail.ts'
 import type { Netmap, NetmapDelta } from '../../src-protocol/machines/netmap.ts'
 import type { Secret } from '../../src-protocol/wire/keys.ts'
-import type { RouterResult } from '../io/router/port.ts'
+import type { RouterConfig, RouterResult } from '../io/router/port.ts'
 import type { Endpoint } from './own-endpoints.ts'
 import type { PeerRuntime } from './peer-runtime.ts'
+import type { RoutingWish } from './routing/wish.ts'
 
 export interface PlaneConfig {
   readonly nodeKey: Secret
   readonly netmap: Netmap
   readonly shieldsUp: boolean
+  readonly wish: RoutingWish
 }
 
 export interface PlaneEvents {
@@ -58,6 +60,8 @@ export interface DataPlane {
   /** Makes it so. With a delta only what it names is looked at; without one, everything. */
   configure(config: PlaneConfig, delta?: NetmapDelta): void
   deconfigure(): void
+  /** What the router would be told with another wish; undefined while nothing is configured. */
+  previewRouting?(wish: RoutingWish): RouterConfig | undefined
   runtimeOf(peer: Node): PeerRuntime
   datapath(): DatapathReport | undefined
   pathOfAll(): { readonly [id: StableNodeId]: PathReport }

@@ -199,11 +199,40 @@ describe('[LA-4] prefs', () => {
     expect((await daemon.call('POST', 'check-prefs', { body: {} })).json).toEqual({})
   })
 
-  test('an exit node cannot be used yet, and says so', async () => {
-    const answer = await daemon.call('PATCH', 'prefs', { body: { ExitNodeID: 'n2', ExitNodeIDSet: true } })
-    expect(answer.status).toBe(400)
-    expect((await daemon.call('POST', 'set-use-exit-node-enabled?enabled=true')).status).toBe(500)
-    expect((await daemon.call('POST', 'set-use-exit-node-enabled?enabled=false')).status).toBe(200)
+  test('[RTE-4.4] one switch for the exit node: off remembers it, on brings it back', async () => {
+    const toggle = async (enabled: boolean) => {
+      const { status, json } = await daemon.call('POST', `set-use-exit-node-enabled?enabled=${enabled}`)
+      const { ExitNodeID, InternalExitNodePrior, AutoExitNode } = (json ?? {}) as Partial<Prefs>
+      return status === 200 ? [ExitNodeID, InternalExitNodePrior, AutoExitNode] : status
+    }
+    expect(await toggle(true)).toBe(500)
+    expect(await toggle(false)).toEqual(['', '', undefined])
+    await daemon.join()
+    await daemon.call('PATCH', 'prefs', { body: { ExitNodeID: 'n2', ExitNodeIDSet: true } })
+    expect(daemon.plane.config?.wish.exit).toEqual({ peer: undefined })
+    expect((await status()).Health?.join()).toContain('does not offer it')
+    expect(await toggle(false)).toEqual(['', 'n2', undefined])
+    expect(daemon.plane.config?.wish.exit).toBeUndefined()
+    expect((await status()).Health).toEqual([])
+    expect(await toggle(false)).toEqual(['', 'n2', undefined])
+    expect(await toggle(true)).toEqual(['n2', '', undefined])
+    expect((await daemon.call('POST', 'set-use-exit-node-enabled?enabled=maybe')).status).toBe(400)
+  })
+
+  test('[RTE-4.5] the suggestion, and automatic choice by it', async () => {
+    expect((await daemon.call('GET', 'suggest-exit-node')).json).toEqual({ error: 'no netmap, try again later' })
+    await daemon.join()
+    expect((await daemon.call('GET', 'suggest-exit-node')).json).toEqual({ ID: '', Name: '' })
+    const exit = { CapMap: { 'suggest-exit-node': [] }, Online: true, HomeDERP: 1 }
+    const AllowedIPs = [...testNode(2).Addresses!, '0.0.0.0/0', '::/0']
+    daemon.control.send({ PeersChanged: [testNode(2, { ...exit, AllowedIPs })] })
+    expect((await daemon.call('POST', 'suggest-exit-node')).json).toMatchObject({ ID: 'n2', Name: testNode(2).Name })
+    const body = { AutoExitNode: 'any', AutoExitNodeSet: true, ExitNodeID: 'auto:any', ExitNodeIDSet: true }
+    await daemon.call('PATCH', 'prefs', { body })
+    expect(daemon.backend.prefs).toMatchObject({ ExitNodeID: 'n2', AutoExitNode: 'any' })
+    daemon.control.send({ OnlineChange: { 2: false } })
+    expect(daemon.backend.prefs).toMatchObject({ ExitNodeID: 'auto:any', AutoExitNode: 'any' })
+    expect(daemon.plane.config?.wish.exit).toEqual({ peer: undefined })
   })
 
   test('a full disk: the edit is refused, nothing changes, health says why and recovers', async () => {

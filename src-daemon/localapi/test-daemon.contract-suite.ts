@@ -124,6 +124,7 @@ export class TestDaemon {
       profiles,
       plane: daemon.plane,
       crypto: nodeCrypto,
+      random01: () => 0,
       hostFacts: {
         hostName: 'box',
         osVersion: '6.1',

@@ -1,7 +1,7 @@
 /** What `pintail debug datapath` shows, from what the data path counts. */
 import type { DatapathReport } from '../../../src-contract/localapi/pintail.ts'
 import type { DataPath } from '../../../src-native/door.ts'
-import { TUNNEL_MTU_BYTES } from './allowed-addresses.ts'
+import { TUNNEL_MTU_BYTES } from '../routing/desired.ts'
 
 export function datapathReport(door: DataPath, socketProblem: string | undefined): DatapathReport {
   const { backend, aead, whyNotFasterAead, tunOffload, drops, faults, peers } = door.stats()

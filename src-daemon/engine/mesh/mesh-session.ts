@@ -4,7 +4,7 @@
  * that a machine could. Interface, routes and own endpoints: `mesh.ts`.
  */
 import type { Node } from '../../../src-contract/control/map.ts'
-import { type IpPort, idText, type Ms } from '../../../src-contract/ids.ts'
+import { type IpPort, idText, type Ms, type PrefixText } from '../../../src-contract/ids.ts'
 import type { PathReport } from '../../../src-contract/localapi/pintail.ts'
 import type { DataPath, DoorEvent, PeerCounters } from '../../../src-native/door.ts'
 import type { Netmap, NetmapDelta } from '../../../src-protocol/machines/netmap.ts'
@@ -17,9 +17,10 @@ import { isStunResponse } from '../../../src-protocol/wire/stun.ts'
 import type { UapiPeerState } from '../../../src-protocol/wire/uapi.ts'
 import { messageType } from '../../../src-protocol/wire/wireguard.ts'
 import type { Log } from '../../io/log/log.ts'
-import { nodeAddresses } from '../node-text.ts'
+import { hostPrefixText, nodeAddresses } from '../node-text.ts'
 import type { PeerRuntime } from '../peer-runtime.ts'
-import { buildFilterTable, claimedAddresses } from './allowed-addresses.ts'
+import type { RoutingWish } from '../routing/wish.ts'
+import { buildFilterTable, NOTHING_OFFERED, type Offer, sameOffer } from './filter-table.ts'
 import type { OpenRelays, PathEffect, PathMachine, RelayLinks } from './needs.ts'
 import { PeerSync } from './peer-sync.ts'
 import { type MeshPeer, PeerTable } from './peer-table.ts'
@@ -48,6 +49,13 @@ export interface MeshSessionOptions {
   readonly onPeerSession: (peer: Node, state: PeerRuntime['session']) => void
 }
 
+export interface SessionConfig {
+  readonly netmap: Netmap
+  readonly shieldsUp: boolean
+  readonly wish: RoutingWish
+  readonly offer: Offer
+}
+
 export interface DiscoPong {
   readonly latencyMs: number
   readonly endpoint: IpPort | undefined
@@ -65,7 +73,8 @@ export class MeshSession {
   readonly #messages: TunnelMessages
   readonly #discoPings = new Map<number, (pong: DiscoPong) => void>()
   #netmap: Netmap | undefined
-  #shieldsUp: boolean | undefined
+  #shieldsUp = false
+  #offer = NOTHING_OFFERED
   readonly #established = new Set<number>()
   readonly #narrow = new Map<number, string>()
   #timer: NodeJS.Timeout | undefined
@@ -117,13 +126,14 @@ export class MeshSession {
     return this.#relays.liveCount + this.#established.size
   }
 
-  get peerAddresses(): string[] {
-    return this.#sync.addresses
+  get peerPrefixes(): PrefixText[] {
+    return this.#sync.prefixes
   }
 
   // Configuration ---------------------------------------------------------------------------------------------------
 
-  configure(netmap: Netmap, shieldsUp: boolean, delta: NetmapDelta | undefined): void {
+  configure(config: SessionConfig, delta: NetmapDelta | undefined): void {
+    const { netmap, shieldsUp, wish, offer } = config
     const known = this.#netmap === undefined ? undefined : delta
     this.#netmap = netmap
     if (netmap.derpMap !== undefined && (known === undefined || known.derpMapChanged))
@@ -131,10 +141,20 @@ export class MeshSession {
     const own = nodeAddresses(netmap.self)
     this.#messages.setOwnAddresses(own)
     this.#door.setOwnAddresses({ v4: own.find((ip) => !ip.includes(':')), v6: own.find((ip) => ip.includes(':')) })
-    this.#sync.apply(netmap, known)
+    this.#sync.apply(netmap, wish, known)
     const isFilterNews = known === undefined || known.filterChanged || known.selfChanged || usesCapabilities(netmap)
-    if (isFilterNews || shieldsUp !== this.#shieldsUp) this.#setFilter(netmap, shieldsUp)
+    if (isFilterNews || shieldsUp !== this.#shieldsUp || !sameOffer(offer, this.#offer)) {
+      this.#shieldsUp = shieldsUp
+      this.#offer = offer
+      this.#setFilter(netmap)
+    }
     this.#arm()
+  }
+
+  setOffer(offer: Offer): void {
+    if (sameOffer(offer, this.#offer) || this.#netmap === undefined) return
+    this.#offer = offer
+    this.#setFilter(this.#netmap)
   }
 
   setHome(region: number): void {
@@ -160,9 +180,8 @@ export class MeshSession {
     this.#relays.close()
   }
 
-  #setFilter(netmap: Netmap, shieldsUp: boolean): void {
-    this.#shieldsUp = shieldsUp
-    const { table, problem } = buildFilterTable(netmap, shieldsUp)
+  #setFilter(netmap: Netmap): void {
+    const { table, problem } = buildFilterTable(netmap, this.#shieldsUp, this.#offer)
     if (problem !== undefined) this.#o.log.warn('filter', { problem })
     this.#door.setFilter(table)
   }
@@ -382,7 +401,8 @@ export class MeshSession {
   #greet(peerId: number): void {
     const peer = this.#peers.byId(peerId)
     if (peer === undefined || peer.node.IsWireGuardOnly === true) return
-    const packet = this.#messages.discoAdvertisement(claimedAddresses(peer.node))
+    const addresses = nodeAddresses(peer.node).filter((ip) => peer.allowedIps.includes(hostPrefixText(ip)))
+    const packet = this.#messages.discoAdvertisement(addresses)
     if (packet !== undefined) this.#door.sendPacket(peer.id, packet)
   }
 

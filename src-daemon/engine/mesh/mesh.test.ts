@@ -10,6 +10,7 @@ import { nodeKeyText, Secret } from '../../../src-protocol/wire/keys.ts'
 import { silentLog } from '../../io/log/log.ts'
 import { MemoryNetworkMonitor } from '../../io/netmon/memory.ts'
 import { MemoryRouter } from '../../io/router/memory.ts'
+import { plainWish } from '../routing/wish.ts'
 import { type Mesh, openMesh } from './mesh.ts'
 import type { PathEffect, PathMachine, PathPeer } from './needs.ts'
 
@@ -161,7 +162,7 @@ function netmapOf(self: Side, peers: readonly Node[]): Netmap {
 }
 
 function configure(side: Side, peers: readonly Node[]): void {
-  side.mesh.configure({ nodeKey: side.nodeKey, netmap: netmapOf(side, peers), shieldsUp: false })
+  side.mesh.configure({ nodeKey: side.nodeKey, netmap: netmapOf(side, peers), shieldsUp: false, wish: plainWish })
 }
 
 const ping = (from: Side, to: Node, ms = 3_000) =>

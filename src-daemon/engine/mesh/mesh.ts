@@ -3,24 +3,26 @@
  * endpoints and home relay, and runs one {@link MeshSession} while a login is configured.
  */
 import type { NetInfo, Node } from '../../../src-contract/control/map.ts'
-import type { DiscoKeyText, IpPort, IpText, Ms } from '../../../src-contract/ids.ts'
+import type { DiscoKeyText, IpPort, IpText, Ms, PrefixText } from '../../../src-contract/ids.ts'
 import type { NetcheckReport } from '../../../src-contract/localapi/netcheck.ts'
 import type { PingResult } from '../../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReport } from '../../../src-contract/localapi/pintail.ts'
 import type { DataPath, DataPathOptions, DoorEvent } from '../../../src-native/door.ts'
-import type { NetmapDelta } from '../../../src-protocol/machines/netmap.ts'
+import type { Netmap, NetmapDelta } from '../../../src-protocol/machines/netmap.ts'
 import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
 import { discoKeyText } from '../../../src-protocol/wire/keys.ts'
 import type { UapiState } from '../../../src-protocol/wire/uapi.ts'
 import { errorText, type Log } from '../../io/log/log.ts'
 import type { NetworkMonitor } from '../../io/netmon/port.ts'
 import type { Router, RouterConfig } from '../../io/router/port.ts'
-import { hostPrefixText } from '../node-text.ts'
 import type { Endpoint } from '../own-endpoints.ts'
 import { noRuntime, type PeerRuntime } from '../peer-runtime.ts'
 import type { DataPlane, PingOptions, PlaneConfig, PlaneEvents } from '../plane-port.ts'
-import { buildRouterConfig, TUNNEL_MTU_BYTES } from './allowed-addresses.ts'
+import { acceptedPrefixes } from '../routing/accepted-prefixes.ts'
+import { desiredRouting, TUNNEL_MTU_BYTES } from '../routing/desired.ts'
+import type { RoutingWish } from '../routing/wish.ts'
 import { datapathReport } from './datapath-report.ts'
+import { NOTHING_OFFERED, type Offer } from './filter-table.ts'
 import { MeshSession } from './mesh-session.ts'
 import type { NetcheckShell, OpenNetcheck, OpenRelays, PathMachine } from './needs.ts'
 import { pingPeer } from './ping-peer.ts'
@@ -171,16 +173,24 @@ export class Mesh implements DataPlane {
     if (!isSameLogin) this.#session?.close()
     this.#config = config
     if (this.#session === undefined || !isSameLogin) this.#session = this.#openSession(config)
-    this.#session.configure(config.netmap, config.shieldsUp, isSameLogin ? delta : undefined)
+    this.#session.configure({ ...config, offer: this.#offer(config) }, isSameLogin ? delta : undefined)
     this.#discovery.setDerpMap(config.netmap.derpMap)
     if (this.#discovery.home !== 0) this.#session.setHome(this.#discovery.home)
     const isOnlyPatched =
       isSameLogin &&
       delta !== undefined &&
+      before.wish === config.wish &&
       !delta.selfChanged &&
       delta.peersAdded.length + delta.peersChanged.length + delta.peersRemoved.length === 0
-    if (!isOnlyPatched)
-      this.#wantRouter(this.#withOwnParts(buildRouterConfig(config.netmap, this.#session.peerAddresses)))
+    if (!isOnlyPatched) this.#wantRouting(config, this.#session)
+  }
+
+  /** What the router would be told with another wish. Undefined: nothing is configured. */
+  previewRouting(wish: RoutingWish): RouterConfig | undefined {
+    if (this.#config === undefined) return undefined
+    const { netmap } = this.#config
+    const prefixes = new Set([...netmap.peers.values()].flatMap((node) => acceptedPrefixes(node, wish)))
+    return this.#desired(netmap, wish, [...prefixes])
   }
 
   deconfigure(): void {
@@ -228,6 +238,7 @@ export class Mesh implements DataPlane {
   }
 
   networkChanged(isMajor: boolean): void {
+    this.#followNetwork()
     if (!isMajor) {
       this.#discovery.trigger('addresses')
       return
@@ -309,10 +320,37 @@ export class Mesh implements DataPlane {
     })
   }
 
-  #withOwnParts(config: RouterConfig): RouterConfig {
-    const service = (this.#service?.addresses ?? []).map(hostPrefixText)
-    const udpPort = this.#door.udpPorts.v4
-    return { ...config, routes: [...config.routes, ...service], fwmark: this.#o.fwmark, udpPort }
+  #wantRouting({ netmap, wish }: PlaneConfig, session: MeshSession): void {
+    this.#wantRouter(this.#desired(netmap, wish, session.peerPrefixes))
+  }
+
+  #desired(netmap: Netmap, wish: RoutingWish, peerPrefixes: readonly PrefixText[]): RouterConfig {
+    return desiredRouting({
+      netmap,
+      wish,
+      peerPrefixes,
+      serviceAddresses: this.#service?.addresses ?? [],
+      network: this.#o.monitor.network,
+      ownInterface: this.#door.tunName,
+      fwmark: this.#o.fwmark,
+      udpPort: this.#door.udpPorts.v4,
+    })
+  }
+
+  #offer({ wish }: PlaneConfig): Offer {
+    if (wish.advertised.length === 0) return NOTHING_OFFERED
+    const hostAddresses = this.#o.monitor.network.interfaces.flatMap((face) =>
+      face.addresses.map(({ address, bits }) => `${address}/${bits}`),
+    )
+    return { routes: wish.advertised, hostAddresses }
+  }
+
+  /** Local networks came or went: what stays out of the exit node, and what we keep from those who use us as theirs. */
+  #followNetwork(): void {
+    const config = this.#config
+    if (config === undefined || this.#session === undefined) return
+    this.#session.setOffer(this.#offer(config))
+    this.#wantRouting(config, this.#session)
   }
 
   #onFreshSelf(isNew: boolean): void {

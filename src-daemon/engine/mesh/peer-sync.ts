@@ -3,14 +3,16 @@
  * changed. Not what happens to their packets (`mesh-session.ts`).
  */
 import type { Node } from '../../../src-contract/control/map.ts'
-import { type IpText, idText, type Ms } from '../../../src-contract/ids.ts'
+import { idText, type Ms, type PrefixText } from '../../../src-contract/ids.ts'
 import type { DataPath } from '../../../src-native/door.ts'
 import type { Netmap, NetmapDelta } from '../../../src-protocol/machines/netmap.ts'
 import type { WireGuardDevice } from '../../../src-protocol/machines/wireguard/device.ts'
 import type { WireGuardEffect } from '../../../src-protocol/machines/wireguard/effects.ts'
 import { discoKeyText, isZeroKey, parseDiscoKey, parseNodeKey } from '../../../src-protocol/wire/keys.ts'
-import { homeRegion, hostPrefixText, nodeAddresses } from '../node-text.ts'
-import { AddressOwners, claimedAddresses } from './allowed-addresses.ts'
+import { homeRegion, nodeAddresses } from '../node-text.ts'
+import { type AcceptWish, acceptedPrefixes, sameAcceptance } from '../routing/accepted-prefixes.ts'
+import { PrefixOwners } from '../routing/prefix-owners.ts'
+import { plainWish } from '../routing/wish.ts'
 import type { PathEffect, PathMachine } from './needs.ts'
 import type { MeshPeer, PeerTable } from './peer-table.ts'
 
@@ -27,28 +29,44 @@ export interface PeerSyncParts {
 export class PeerSync {
   readonly #parts: PeerSyncParts
   readonly #peers: PeerTable
-  readonly #owners = new AddressOwners()
+  readonly #owners = new PrefixOwners()
+  #wish: AcceptWish = plainWish
 
   constructor(parts: PeerSyncParts) {
     this.#parts = parts
     this.#peers = parts.peers
   }
 
-  /** Addresses that peers own: what is routed into the tunnel. */
-  get addresses(): IpText[] {
+  /** What peers own: what is routed into the tunnel. */
+  get prefixes(): PrefixText[] {
     return this.#owners.all
   }
 
   /** Without a delta, everything is compared. */
-  apply(netmap: Netmap, delta: NetmapDelta | undefined): void {
+  apply(netmap: Netmap, wish: AcceptWish, delta: NetmapDelta | undefined): void {
     this.#owners.setSelf(nodeAddresses(netmap.self))
-    for (const id of delta === undefined ? this.#vanished(netmap) : delta.peersRemoved) this.#remove(id)
-    const changed =
-      delta === undefined ? netmap.peers.keys() : [...delta.peersAdded, ...delta.peersChanged, ...delta.peersPatched]
-    for (const id of changed) {
+    const isEverybody = delta === undefined || !sameAcceptance(wish, this.#wish)
+    this.#wish = wish
+    const gone = new Set(delta === undefined ? this.#vanished(netmap) : delta.peersRemoved)
+    const named = isEverybody
+      ? netmap.peers.keys()
+      : [...delta.peersAdded, ...delta.peersChanged, ...delta.peersPatched]
+    const claims = new Map<string, PrefixText[]>()
+    const fresh = new Set<MeshPeer>()
+    for (const id of named) {
       const node = netmap.peers.get(id)
-      if (node !== undefined) this.#set(node)
+      if (node === undefined) continue
+      const peer = this.#set(node, fresh)
+      if (peer === undefined) gone.add(id)
+      else claims.set(id, acceptedPrefixes(node, wish))
     }
+    for (const id of gone) this.#remove(id)
+    const regranted = this.#owners.update(claims, gone)
+    for (const id of regranted) {
+      const peer = this.#peers.byNode(id)
+      if (peer !== undefined) fresh.add(peer)
+    }
+    this.#grant(fresh)
   }
 
   setPath(peer: MeshPeer): void {
@@ -68,30 +86,40 @@ export class PeerSync {
     return [...this.#peers.all()].filter((peer) => !netmap.peers.has(peer.nodeId)).map((peer) => peer.nodeId)
   }
 
-  #set(node: Node): void {
+  /** Undefined: it cannot be talked to. Adds it to `fresh` if the data path must hear of it. */
+  #set(node: Node, fresh: Set<MeshPeer>): MeshPeer | undefined {
     const { device, door } = this.#parts
     const key = parseNodeKey(node.Key)
+    if (!key.ok || node.Expired === true || isZeroKey(node.Key)) return undefined
     const before = this.#peers.byNode(idText(node.ID))
-    if (!key.ok || node.Expired === true || isZeroKey(node.Key)) {
-      if (before !== undefined) this.#remove(before.nodeId)
-      return
-    }
     if (before !== undefined && before.keyText !== node.Key) this.#remove(before.nodeId)
     const known = this.#peers.byNode(idText(node.ID))
-    if (known?.node === node) return
+    if (known?.node === node) return known
     const peer = known ?? this.#peers.add(node, key.value, homeRegion(node))
     if (known === undefined) {
       device.addPeer(peer.id, key.value)
       door.setDestination(peer.id, { relay: true })
     } else if (known.node.DiscoKey !== node.DiscoKey) this.#noteRestart(known, node)
     peer.node = node
-    peer.allowedIps = this.#owners.claim(peer.nodeId, claimedAddresses(node)).map(hostPrefixText)
-    const masquerade = {
-      v4: node.SelfNodeV4MasqAddrForThisPeer || undefined,
-      v6: node.SelfNodeV6MasqAddrForThisPeer || undefined,
+    fresh.add(peer)
+    return peer
+  }
+
+  /** Who lost something goes first: at no moment do two peers have the same prefix. */
+  #grant(peers: ReadonlySet<MeshPeer>): void {
+    const changes = [...peers].map((peer) => ({ peer, granted: this.#owners.granted(peer.nodeId) }))
+    const loses = ({ peer, granted }: (typeof changes)[number]): boolean =>
+      peer.allowedIps.some((prefix) => !granted.includes(prefix))
+    for (const { peer, granted } of [...changes.filter(loses), ...changes.filter((change) => !loses(change))]) {
+      const { node } = peer
+      peer.allowedIps = granted
+      const masquerade = {
+        v4: node.SelfNodeV4MasqAddrForThisPeer || undefined,
+        v6: node.SelfNodeV6MasqAddrForThisPeer || undefined,
+      }
+      this.#parts.door.setPeer({ peer: peer.id, allowedIps: granted, jailed: node.IsJailed === true, masquerade })
+      this.setPath(peer)
     }
-    door.setPeer({ peer: peer.id, allowedIps: peer.allowedIps, jailed: node.IsJailed === true, masquerade })
-    this.setPath(peer)
   }
 
   /**
@@ -116,7 +144,6 @@ export class PeerSync {
     perform(device.removePeer(peer.id, now()))
     performPaths(paths.removePeer(peer.id, now()))
     door.removePeer(peer.id)
-    this.#owners.release(nodeId)
     this.#peers.remove(peer)
   }
 }

@@ -76,8 +76,11 @@ function userProfile(backend: Backend, { query }: ApiRequest): Reply {
   return profile === undefined ? plainError(404, 'no such user') : json(profile)
 }
 
-/** No exit nodes yet: the right shape, and no candidate. */
 function suggestExitNode(backend: Backend): Reply {
-  if (backend.netmap === undefined) return jsonError('no netmap, try again later')
-  return json({ ID: '', Name: '' })
+  const suggestion = backend.suggestExitNode()
+  if (suggestion === undefined) return jsonError('no netmap, try again later')
+  if (suggestion.kind === 'later') return jsonError('no preferred DERP, try again later')
+  if (suggestion.kind === 'nobody') return json({ ID: '', Name: '' })
+  const { StableID, Name, Hostinfo } = suggestion.node
+  return json({ ID: StableID, Name, ...(Hostinfo?.Location ? { Location: Hostinfo.Location } : {}) })
 }

@@ -14,7 +14,7 @@ export function prefsRoutes(backend: Backend): RouteTable {
     },
     'check-prefs': { POST: { needs: 'write', handle: (request) => checkPrefs(backend, request) } },
     'set-use-exit-node-enabled': {
-      POST: { needs: 'write', handle: (request) => useExitNode(backend, request) },
+      POST: { needs: 'write', handle: (request) => toggleExitNode(backend, request) },
     },
   }
 }
@@ -42,9 +42,13 @@ function checkPrefs(backend: Backend, request: ApiRequest): Reply {
   return problem === undefined ? json({}) : prefsError(200, problem)
 }
 
-function useExitNode(backend: Backend, request: ApiRequest): Reply {
+async function toggleExitNode(backend: Backend, request: ApiRequest): Promise<Reply> {
   const isEnabled = parseGoBool(request.query.get('enabled'))
   if (isEnabled === undefined) return plainError(400, "invalid 'enabled' parameter")
-  if (isEnabled) return plainError(500, 'no prior exit node to enable')
-  return json(backend.prefs) // none is ever in use
+  try {
+    return json(await backend.toggleExitNode(isEnabled))
+  } catch (error) {
+    if (error instanceof RefusedError) return plainError(500, error.message)
+    throw error
+  }
 }

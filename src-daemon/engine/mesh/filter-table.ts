@@ -1,32 +1,14 @@
 /**
- * Which addresses a peer may own, and which routes and filter follow from the netmap. Pure. A server is not to be
- * believed about everything: nobody gets our own address, and of two peers that claim one, the first keeps it.
- *
- * Only the peers' own addresses are routed; subnet routes and exit nodes of others will come through here.
+ * Who may reach what here: the filter's table from the server's rules and what this host offers. Pure.
+ * [docs/rules/filter.md §6]
  */
-import type { Node } from '../../../src-contract/control/map.ts'
 import type { IpText, PrefixText } from '../../../src-contract/ids.ts'
 import type { FilterTable } from '../../../src-native/door.ts'
 import { compileFilter } from '../../../src-native/filter.ts'
 import type { Netmap } from '../../../src-protocol/machines/netmap.ts'
 import { type Prefix, parsePrefix, prefixContains, prefixText } from '../../../src-protocol/wire/ip.ts'
 import { withoutPrefixes } from '../../../src-protocol/wire/prefix-sets.ts'
-import { plainRouterConfig, type RouterConfig } from '../../io/router/port.ts'
 import { hostPrefixText, nodeAddresses } from '../node-text.ts'
-
-/** Inside a 1500-byte network, with room for IPv6, UDP, WireGuard, a relay header, and a tunnel in a tunnel. */
-export const TUNNEL_MTU_BYTES = 1280
-/** Beyond this many, one route for the whole range costs the host less. */
-const MAX_SINGLE_ROUTES = 4_000
-const WHOLE_RANGES: readonly PrefixText[] = ['100.64.0.0/10', 'fd7a:115c:a1e0::/48']
-
-/** Own addresses that the server also allows: an empty `AllowedIPs` really means none. */
-export function claimedAddresses(node: Node): IpText[] {
-  const own = nodeAddresses(node)
-  if (node.AllowedIPs === undefined || node.AllowedIPs === null) return own
-  const allowed = new Set(node.AllowedIPs)
-  return own.filter((ip) => allowed.has(hostPrefixText(ip)))
-}
 
 /** What we offer to others, and what an exit node must know of its host. */
 export interface Offer {
@@ -36,7 +18,15 @@ export interface Offer {
   readonly hostAddresses: readonly PrefixText[]
 }
 
-const NOTHING_OFFERED: Offer = { routes: [], hostAddresses: [] }
+export const NOTHING_OFFERED: Offer = { routes: [], hostAddresses: [] }
+
+export function sameOffer(a: Offer, b: Offer): boolean {
+  return a === b || (same(a.routes, b.routes) && same(a.hostAddresses, b.hostAddresses))
+}
+
+function same(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((text, i) => text === b[i])
+}
 
 /**
  * Never part of an advertised default route. 127/8 is our own addition; ::1, which the kernel refuses as well, would cut
@@ -75,44 +65,6 @@ function internetOf(route: Prefix, interfaces: readonly Prefix[]): Prefix[] {
 function parsed(text: PrefixText): Prefix[] {
   const prefix = parsePrefix(text)
   return prefix.ok ? [prefix.value] : []
-}
-
-export class AddressOwners {
-  readonly #owners = new Map<IpText, string>()
-  readonly #granted = new Map<string, readonly IpText[]>()
-  #self: ReadonlySet<IpText> = new Set()
-
-  setSelf(addresses: readonly IpText[]): void {
-    this.#self = new Set(addresses)
-  }
-
-  /** What of its claim the peer gets. */
-  claim(nodeId: string, addresses: readonly IpText[]): readonly IpText[] {
-    this.release(nodeId)
-    const granted = addresses.filter((ip) => !this.#self.has(ip) && !this.#owners.has(ip))
-    for (const ip of granted) this.#owners.set(ip, nodeId)
-    this.#granted.set(nodeId, granted)
-    return granted
-  }
-
-  release(nodeId: string): void {
-    for (const ip of this.#granted.get(nodeId) ?? []) this.#owners.delete(ip)
-    this.#granted.delete(nodeId)
-  }
-
-  get all(): IpText[] {
-    return [...this.#owners.keys()]
-  }
-}
-
-export function buildRouterConfig(netmap: Netmap, peerAddresses: readonly IpText[]): RouterConfig {
-  const routes = peerAddresses.map(hostPrefixText)
-  return {
-    ...plainRouterConfig,
-    addresses: nodeAddresses(netmap.self),
-    routes: routes.length > MAX_SINGLE_ROUTES ? WHOLE_RANGES : routes.sort(),
-    mtuBytes: TUNNEL_MTU_BYTES,
-  }
 }
 
 export function buildFilterTable(
