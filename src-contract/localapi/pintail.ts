@@ -52,6 +52,8 @@ export interface PathReport {
     endpoint: IpPort
     source: 'netmap' | 'call-me-maybe' | 'ping'
     lastPongMs: number | null
+    /** Our address as the peer saw it there, if it answered from this very address. */
+    seenAs?: IpPort
     /** Packets of this size on the wire are lost on the way there although small ones pass. */
     tooSmallForBytes?: number
   }[]

@@ -129,8 +129,8 @@ export class Backend {
 
   /** What the host's routing would be with these prefs; undefined while nothing is configured. */
   previewRouting(prefs: Prefs, own = this.#core.ownRouting): RouterConfig | undefined {
-    const { netmap, plane } = this.#core
-    return netmap === undefined ? undefined : plane.previewRouting?.(wishOf(netmap, prefs, own))
+    const { netmap, plane, routing } = this.#core
+    return netmap === undefined ? undefined : plane.previewRouting?.(wishOf(netmap, prefs, own, routing.home))
   }
 
   watch(watcher: Watcher): () => void {
@@ -264,6 +264,7 @@ export class Backend {
 
   networkChanged(isMajor: boolean): void {
     this.#core.plane.networkChanged(isMajor)
+    this.#core.networkChanged()
     if (isMajor) this.#control.networkChanged()
     this.#core.o.dns?.networkChanged()
   }

@@ -23,8 +23,9 @@ import type { DataPlane } from './plane-port.ts'
 import { prefsWithConfig } from './profile.ts'
 import type { Profiles } from './profiles.ts'
 import { chooseExit } from './routing/exit-choice.ts'
-import { type OwnRouting, plainOwnRouting, Routing } from './routing/routing.ts'
-import type { RoutingWish } from './routing/wish.ts'
+import { HomeWatch } from './routing/home-watch.ts'
+import { Routing } from './routing/routing.ts'
+import { type OwnRouting, plainOwnRouting, type RoutingWish } from './routing/wish.ts'
 import { isConfigured, nextState } from './state-machine.ts'
 
 const ENGINE_POLL_MS = 2_000
@@ -58,6 +59,7 @@ export class Core {
   readonly profiles: Profiles
   readonly plane: DataPlane
   readonly routing: Routing
+  readonly #home: HomeWatch
   netmap: Netmap | undefined
   /** The page where a person has to sign in, or "". */
   authUrl = ''
@@ -85,6 +87,18 @@ export class Core {
     this.health = new Health(options.wallMs)
     this.health.onChange = () => this.bus.publish({ kind: 'health', warnings: this.health.warnings() })
     this.routing = new Routing({ plane: this.plane, health: this.health, random01: options.random01 })
+    this.#home = new HomeWatch({
+      network: () => this.plane.network,
+      ownInterface: this.plane.tunName,
+      pathOf: ({ node }) => this.plane.pathOf(node),
+      probe: ({ node }) => this.plane.probe(node),
+      onHome: (home) => {
+        this.routing.home = home
+        this.o.log.info('at-home', { ...home })
+        this.configure(undefined)
+      },
+      onConflicts: (texts) => this.routing.tellConflicts(texts),
+    })
     this.bus.onAudience = () => this.#pollEngine()
     this.#saveTimer = setInterval(() => void this.saveLate(), SAVE_RETRY_MS)
     this.#saveTimer.unref()
@@ -176,6 +190,12 @@ export class Core {
       delta,
     )
     if (this.#routerReady && (delta === undefined || meansNames(delta))) this.#configureDns()
+    if (delta === undefined || meansRoutes(delta)) this.#followHome()
+  }
+
+  networkChanged(): void {
+    this.#home.networkChanged()
+    this.#followHome()
   }
 
   /** The preferences' exit choice follows the network. Answers whether it had to change. */
@@ -237,6 +257,7 @@ export class Core {
     clearInterval(this.#engineTimer)
     clearTimeout(this.#expiryTimer)
     clearTimeout(this.#relayTimer)
+    this.#home.close()
     this.plane.deconfigure()
     await this.saveLate()
   }
@@ -273,6 +294,7 @@ export class Core {
       this.#routerReady = false
       this.o.dns?.configure(undefined)
       this.plane.deconfigure()
+      this.#followHome()
     }
     if (next === 'Running') this.authUrl = ''
     const isExpired = next === 'NeedsLogin' && this.netmap !== undefined && isSelfExpired(this.netmap, this.o.wallMs())
@@ -296,6 +318,11 @@ export class Core {
       this.bus.tell({ ErrMessage: `cannot set addresses and routes: ${result.message}` })
     } else this.health.clear('router-failed')
     this.evaluate()
+  }
+
+  #followHome(): void {
+    const { RouteAll } = this.profiles.current.prefs
+    this.#home.follow(RouteAll && isConfigured(this.#state) ? this.netmap : undefined, this.ownRouting.routesOff)
   }
 
   /** Names point to addresses that are in place, or nowhere. */
@@ -374,6 +401,10 @@ export class Core {
     this.#engineTimer.unref()
     setImmediate(tell) // not before the watcher's first message
   }
+}
+
+function meansRoutes(delta: NetmapDelta): boolean {
+  return delta.full || delta.peersAdded.length + delta.peersChanged.length + delta.peersRemoved.length > 0
 }
 
 /** Whether names or their servers may have changed; who is online is not among it. */

@@ -3,6 +3,7 @@ import type { NetInfo, Node } from '../../src-contract/control/map.ts'
 import type { DiscoKeyText } from '../../src-contract/ids.ts'
 import type { PingResult } from '../../src-contract/localapi/ping.ts'
 import type { PathReport } from '../../src-contract/localapi/pintail.ts'
+import type { HostNetwork } from '../io/netmon/port.ts'
 import type { Endpoint } from './own-endpoints.ts'
 import { noRuntime, type PeerRuntime } from './peer-runtime.ts'
 import { emptyPingResult } from './ping-target.ts'
@@ -12,6 +13,11 @@ export class MemoryPlane implements DataPlane {
   events: PlaneEvents = { onSelf() {}, onRouter() {}, onLinks() {}, onSockets() {}, onPeerSession() {} }
   readonly discoKey = `discokey:${'d1'.repeat(32)}` as DiscoKeyText
   readonly hasTun = true
+  readonly tunName = 'memory0'
+  network: HostNetwork = { interfaces: [], defaultV4: '', defaultV6: '' }
+  /** By StableID. */
+  readonly paths = new Map<string, PathReport>()
+  readonly probed: string[] = []
   endpoints: readonly Endpoint[] = []
   netInfo: NetInfo | undefined
   homeRegion = 0
@@ -42,6 +48,14 @@ export class MemoryPlane implements DataPlane {
   }
 
   datapath(): undefined {}
+
+  pathOf(peer: Node): PathReport | undefined {
+    return this.paths.get(peer.StableID)
+  }
+
+  probe(peer: Node): void {
+    this.probed.push(peer.StableID)
+  }
 
   pathOfAll(): { [id: string]: PathReport } {
     return {}

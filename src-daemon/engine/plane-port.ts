@@ -7,6 +7,7 @@ import type { PingResult, PingType } from '../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReport } from '../../src-contract/localapi/pintail.ts'
 import type { Netmap, NetmapDelta } from '../../src-protocol/machines/netmap.ts'
 import type { Secret } from '../../src-protocol/wire/keys.ts'
+import type { HostNetwork } from '../io/netmon/port.ts'
 import type { RouterConfig, RouterResult } from '../io/router/port.ts'
 import type { Endpoint } from './own-endpoints.ts'
 import type { PeerRuntime } from './peer-runtime.ts'
@@ -43,6 +44,9 @@ export interface DataPlane {
   events: PlaneEvents
   readonly discoKey: DiscoKeyText
   readonly hasTun: boolean
+  readonly tunName: string | undefined
+  /** What the host stands in. */
+  readonly network: HostNetwork
   readonly endpoints: readonly Endpoint[]
   readonly netInfo: NetInfo | undefined
   readonly homeRegion: number
@@ -64,6 +68,9 @@ export interface DataPlane {
   previewRouting?(wish: RoutingWish): RouterConfig | undefined
   runtimeOf(peer: Node): PeerRuntime
   datapath(): DatapathReport | undefined
+  pathOf(peer: Node): PathReport | undefined
+  /** Asks the peer at each of its addresses; what answers is seen in {@link pathOf}. */
+  probe(peer: Node): void
   pathOfAll(): { readonly [id: StableNodeId]: PathReport }
   ping(target: Node, options: PingOptions): Promise<PingResult>
   networkChanged(isMajor: boolean): void

@@ -509,6 +509,11 @@ export class MeshSession {
     return [...this.#peers.all()].map((peer) => ({ node: peer.node, report: this.#paths.report(peer.id, now) }))
   }
 
+  pathReport(node: Node): PathReport | undefined {
+    const peer = this.#peers.byNode(idText(node.ID))
+    return peer === undefined ? undefined : this.#paths.report(peer.id, this.#o.now())
+  }
+
   /** Answers whether there is such a peer. */
   pingDisco(node: Node, sizeBytes: number, answer: (pong: DiscoPong) => void): boolean {
     const peer = this.#peers.byNode(idText(node.ID))

@@ -13,7 +13,7 @@ import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
 import { discoKeyText } from '../../../src-protocol/wire/keys.ts'
 import type { UapiState } from '../../../src-protocol/wire/uapi.ts'
 import { errorText, type Log } from '../../io/log/log.ts'
-import type { NetworkMonitor } from '../../io/netmon/port.ts'
+import type { HostNetwork, NetworkMonitor } from '../../io/netmon/port.ts'
 import type { Router, RouterConfig } from '../../io/router/port.ts'
 import type { Endpoint } from '../own-endpoints.ts'
 import { noRuntime, type PeerRuntime } from '../peer-runtime.ts'
@@ -65,6 +65,7 @@ export async function openMesh(options: MeshOptions): Promise<Mesh> {
   }
 }
 
+const PROBE_PATIENCE_MS = 5_000
 const RETRY_FIRST_WAIT_MS = 500
 const RETRY_LONGEST_WAIT_MS = 15_000
 
@@ -121,6 +122,10 @@ export class Mesh implements DataPlane {
 
   get tunName(): string | undefined {
     return this.#door.tunName
+  }
+
+  get network(): HostNetwork {
+    return this.#o.monitor.network
   }
 
   get endpoints(): readonly Endpoint[] {
@@ -203,6 +208,15 @@ export class Mesh implements DataPlane {
 
   runtimeOf(peer: Node): PeerRuntime {
     return this.#session?.runtimeOf(peer) ?? noRuntime
+  }
+
+  pathOf(peer: Node): PathReport | undefined {
+    return this.#session?.pathReport(peer)
+  }
+
+  probe(peer: Node): void {
+    const signal = AbortSignal.timeout(PROBE_PATIENCE_MS)
+    void this.ping(peer, { address: '', type: 'disco', sizeBytes: 0, signal })
   }
 
   pathOfAll(): { [id: string]: PathReport } {

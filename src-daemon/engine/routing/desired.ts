@@ -45,7 +45,8 @@ export function desiredRouting(facts: DesiredFacts): RouterConfig {
   const { netmap, wish } = facts
   const { guests, others } = localNetworks(facts.network, facts.ownInterface)
   const hasExit = wish.exit !== undefined
-  const isLeft = (route: PrefixText): boolean => wish.allowsLan || wish.advertised.some((own) => overlap(own, route))
+  const isLeft = (route: PrefixText): boolean =>
+    wish.allowsLan || wish.homeNetworks.includes(route) || wish.advertised.some((own) => overlap(own, route))
   return {
     addresses: nodeAddresses(netmap.self),
     routes: [
@@ -54,7 +55,9 @@ export function desiredRouting(facts: DesiredFacts): RouterConfig {
       ...(hasExit ? DEFAULT_ROUTES : []),
       ...(hasExit ? others.filter((route) => !isLeft(route)) : []),
     ],
-    localRoutes: hasExit ? [...guests, ...others.filter(isLeft)] : [],
+    localRoutes: hasExit
+      ? [...new Set([...guests, ...others.filter(isLeft), ...wish.homeNetworks])]
+      : wish.homeNetworks,
     bypass: wish.bypass,
     advertisedRoutes: wish.advertised,
     snatSubnetRoutes: wish.snatSubnetRoutes,

@@ -7,8 +7,8 @@ import { plainRouterConfig } from '../../io/router/port.ts'
 import { Health } from '../health.ts'
 import { acceptedPrefixes, offeredSubnets } from './accepted-prefixes.ts'
 import { desiredRouting, localNetworks } from './desired.ts'
-import { plainOwnRouting, Routing } from './routing.ts'
-import { plainWish, type RoutingWish, wishOf } from './wish.ts'
+import { Routing } from './routing.ts'
+import { plainOwnRouting, plainWish, type RoutingWish, wishOf } from './wish.ts'
 
 const node = (id: number, change: Partial<Node> = {}): Node =>
   ({

@@ -3,24 +3,17 @@
  * wish that the data plane works by, suggests an exit node, and says what is wrong with the one in use. What each of
  * these means is decided by the pure files beside.
  */
-import type { PrefixText, StableNodeId } from '../../../src-contract/ids.ts'
+import type { StableNodeId } from '../../../src-contract/ids.ts'
 import type { Prefs } from '../../../src-contract/localapi/prefs.ts'
 import type { Netmap } from '../../../src-protocol/machines/netmap.ts'
-import { plainRouterConfig, type RouterBypass, type RouterWarning, routerWarningCodes } from '../../io/router/port.ts'
+import { type RouterWarning, routerWarningCodes } from '../../io/router/port.ts'
 import type { Health } from '../health.ts'
 import { displayName } from '../node-text.ts'
 import type { DataPlane } from '../plane-port.ts'
 import { chooseExit, type ExitChoice, resolveExitAddress, UNRESOLVED_AUTO } from './exit-choice.ts'
+import { type HomeRoutes, notAtHome } from './home.ts'
 import { type Suggestion, suggestExit } from './suggest.ts'
-import { plainWish, type RoutingWish, wishOf } from './wish.ts'
-
-/** What a profile adds to the preferences. */
-export interface OwnRouting {
-  readonly routesOff: readonly PrefixText[]
-  readonly bypass: RouterBypass
-}
-
-export const plainOwnRouting: OwnRouting = { routesOff: [], bypass: plainRouterConfig.bypass }
+import { type OwnRouting, plainWish, type RoutingWish, wishOf } from './wish.ts'
 
 export interface RoutingParts {
   readonly plane: Pick<DataPlane, 'netInfo' | 'homeRegion'>
@@ -30,6 +23,8 @@ export interface RoutingParts {
 
 export class Routing {
   readonly #parts: RoutingParts
+  /** Where we are. */
+  home: HomeRoutes = notAtHome
   #wish: RoutingWish = plainWish
   #suggested: StableNodeId | undefined
 
@@ -39,7 +34,7 @@ export class Routing {
 
   /** The same object while nothing of it changed. */
   wish(netmap: Netmap, prefs: Prefs, own: OwnRouting): RoutingWish {
-    const next = wishOf(netmap, prefs, own)
+    const next = wishOf(netmap, prefs, own, this.home)
     if (JSON.stringify(next) !== JSON.stringify(this.#wish)) this.#wish = next
     return this.#wish
   }
@@ -77,6 +72,11 @@ export class Routing {
     const problem = netmap === undefined ? undefined : exitProblem(chooseExit(netmap, prefs))
     if (problem === undefined) this.#parts.health.clear('exit-node-unavailable')
     else this.#parts.health.set('exit-node-unavailable', problem)
+  }
+
+  tellConflicts(texts: readonly string[]): void {
+    if (texts.length === 0) this.#parts.health.clear('route-conflict')
+    else this.#parts.health.set('route-conflict', texts.join(' '))
   }
 
   tellWarnings(warnings: readonly RouterWarning[]): void {

@@ -7,12 +7,23 @@ import type { Prefs } from '../../../src-contract/localapi/prefs.ts'
 import type { Netmap } from '../../../src-protocol/machines/netmap.ts'
 import { type NetfilterMode, plainRouterConfig, type RouterBypass } from '../../io/router/port.ts'
 import { chooseExit } from './exit-choice.ts'
+import { type HomeRoutes, notAtHome } from './home.ts'
+
+/** What a profile adds to the preferences. */
+export interface OwnRouting {
+  readonly routesOff: readonly PrefixText[]
+  readonly bypass: RouterBypass
+}
+
+export const plainOwnRouting: OwnRouting = { routesOff: [], bypass: plainRouterConfig.bypass }
 
 export interface RoutingWish {
   /** Subnets of others. */
   readonly acceptsRoutes: boolean
   /** Among them, these are not: switched off one by one, or their network is around us anyway. */
   readonly routesOff: readonly PrefixText[]
+  /** Networks around us that stay outside of the tunnel although a peer's subnet covers them: we are at home there. */
+  readonly homeNetworks: readonly PrefixText[]
   /** Absent: the internet is reached as ever. Without `peer` nobody takes it: nothing leaves. */
   readonly exit: { readonly peer: StableNodeId | undefined } | undefined
   readonly allowsLan: boolean
@@ -28,6 +39,7 @@ export interface RoutingWish {
 export const plainWish: RoutingWish = {
   acceptsRoutes: false,
   routesOff: [],
+  homeNetworks: [],
   exit: undefined,
   allowsLan: false,
   bypass: plainRouterConfig.bypass,
@@ -40,15 +52,12 @@ export const plainWish: RoutingWish = {
 
 const NETFILTER_MODES: readonly NetfilterMode[] = ['off', 'nodivert', 'on']
 
-export function wishOf(
-  netmap: Netmap,
-  prefs: Prefs,
-  own: { readonly routesOff: readonly PrefixText[]; readonly bypass: RouterBypass },
-): RoutingWish {
+export function wishOf(netmap: Netmap, prefs: Prefs, own: OwnRouting, home: HomeRoutes = notAtHome): RoutingWish {
   const choice = chooseExit(netmap, prefs)
   return {
     acceptsRoutes: prefs.RouteAll,
-    routesOff: own.routesOff,
+    routesOff: [...own.routesOff, ...home.off],
+    homeNetworks: prefs.RouteAll ? home.local : [],
     exit: choice.kind === 'none' ? undefined : { peer: choice.kind === 'chosen' ? choice.node.StableID : undefined },
     allowsLan: prefs.ExitNodeAllowLANAccess,
     bypass: own.bypass,

@@ -16,6 +16,8 @@ export interface Candidate {
   pingedMs: Ms | undefined
   pongMs: Ms | undefined
   latencyMs: Ms | undefined
+  /** Our own address as the peer saw it there; only if its answer came from this very address. */
+  seenAs: IpPort | undefined
   /** Transaction of the last ping from there: a copy of it is not answered twice. */
   lastTransaction: string | undefined
   readonly width: AddressWidth
@@ -82,6 +84,7 @@ export class Candidates {
       candidate.pingedMs = undefined
       candidate.pongMs = undefined
       candidate.latencyMs = undefined
+      candidate.seenAs = undefined
       candidate.width.forget()
     }
   }
@@ -116,6 +119,7 @@ export class Candidates {
       pingedMs: undefined,
       pongMs: undefined,
       latencyMs: undefined,
+      seenAs: undefined,
       lastTransaction: undefined,
       width: new AddressWidth(),
     }

@@ -154,7 +154,7 @@ export class Paths {
     if (!opened.ok) return this.#drop(opened.reason)
     const message = opened.value
     if (message.kind === 'ping') return this.#handlePing(message, entries, from, now)
-    if (message.kind === 'pong') return this.#handlePong(toHex(message.txId), entries, from, now)
+    if (message.kind === 'pong') return this.#handlePong(message, entries, from, now)
     if (message.kind === 'callMeMaybe') return this.#handleCallMeMaybe(message.endpoints, entries, from, now)
     return this.#drop('peer-relay') // not spoken yet: we do not announce it either
   }
@@ -187,7 +187,13 @@ export class Paths {
     return [...answer, ...wishes.flatMap(({ entry, wishes: all }) => this.#perform(entry, all ?? [], now))]
   }
 
-  #handlePong(transaction: string, entries: ReadonlySet<Entry>, from: DiscoSource, now: Ms): PathEffect[] {
+  #handlePong(
+    message: DiscoMessage & { kind: 'pong' },
+    entries: ReadonlySet<Entry>,
+    from: DiscoSource,
+    now: Ms,
+  ): PathEffect[] {
+    const transaction = toHex(message.txId)
     const effects: PathEffect[] = []
     for (const entry of entries) {
       const asked = [...this.#asked.values()].find((a) => a.peer === entry.id && a.transactions.has(transaction))
@@ -201,6 +207,8 @@ export class Paths {
       // The path that is credited is the address the ping went to, wherever the pong came from.
       const result = entry.path.handlePong(transaction, now)
       if (result === undefined) continue
+      const candidate = entry.path.candidates.get(result.to)
+      if (candidate !== undefined) candidate.seenAs = from === result.to ? message.source : undefined
       effects.push(...this.#perform(entry, result.wishes, now))
       if (asked === undefined) continue
       this.#asked.delete(asked.id)
@@ -335,6 +343,7 @@ export class Paths {
         endpoint: c.endpoint,
         source: c.fromCallMeMaybe ? 'call-me-maybe' : c.fromNetmap ? 'netmap' : 'ping',
         lastPongMs: c.latencyMs ?? null,
+        ...(c.seenAs === undefined || c.latencyMs === undefined ? {} : { seenAs: c.seenAs }),
         ...(c.width.isNarrow ? { tooSmallForBytes: fullBytesOnWire(c.endpoint) } : {}),
       })),
       history: path.history.map(({ atMs, ...transition }) => ({
