@@ -9,6 +9,7 @@ import type { DatapathReport, PathReports } from '../../src-contract/localapi/pi
 import { defaultPrefs, type LoginProfile, type MaskedPrefs, type Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { IpnStateName } from '../../src-contract/localapi/state.ts'
 import type { Status } from '../../src-contract/localapi/status.ts'
+import type { SubnetRoutes, SubnetRoutesEdit } from '../../src-contract/localapi/subnet-routes.ts'
 import type { Netmap } from '../../src-protocol/machines/netmap.ts'
 import { toHex } from '../../src-protocol/wire/bytes.ts'
 import { nodeKeyText } from '../../src-protocol/wire/keys.ts'
@@ -26,6 +27,7 @@ import type { DataPlane, PingOptions } from './plane-port.ts'
 import { editPrefs, findPrefsProblems, samePrefs } from './prefs-edit.ts'
 import { loginProfile } from './profile.ts'
 import { UNRESOLVED_AUTO } from './routing/exit-choice.ts'
+import { applyRoutesEdit, subnetRoutes } from './routing/subnet-routes.ts'
 import type { Suggestion } from './routing/suggest.ts'
 import { wishOf } from './routing/wish.ts'
 import { buildStatus } from './status-builder.ts'
@@ -127,6 +129,12 @@ export class Backend {
     return netmap === undefined ? undefined : routing.suggest(netmap)
   }
 
+  subnetRoutes(): SubnetRoutes {
+    const { netmap, routing, ownRouting, profiles } = this.#core
+    const acceptsRoutes = profiles.current.prefs.RouteAll
+    return subnetRoutes({ netmap, acceptsRoutes, off: ownRouting.routesOff, home: routing.home })
+  }
+
   /** What the host's routing would be with these prefs; undefined while nothing is configured. */
   previewRouting(prefs: Prefs, own = this.#core.ownRouting): RouterConfig | undefined {
     const { netmap, plane, routing } = this.#core
@@ -142,6 +150,7 @@ export class Backend {
       netmap: core.netmap,
       health: core.health.warnings(),
       status: () => this.status(true),
+      suggestedExitNode: core.suggestedExitNode,
       sessionId: toHex(core.o.crypto.randomBytes(8)),
     })
     if (first !== undefined) watcher.deliver(first)
@@ -191,6 +200,17 @@ export class Backend {
     const isAuto = chosen === UNRESOLVED_AUTO
     const edit = { ExitNodeID: chosen, ExitNodeIDSet: true, ExitNodeIPSet: true, AutoExitNodeSet: true }
     return this.#edit({ ...edit, ExitNodeIP: '', AutoExitNode: isAuto ? 'any' : '' }, enabled ? '' : inUse)
+  }
+
+  switchRoutes(edit: Required<SubnetRoutesEdit>): Promise<SubnetRoutes> {
+    return this.#core.serial(async () => {
+      const { profiles } = this.#core
+      const routesOff = applyRoutesEdit(profiles.current.routesOff, edit)
+      if (!routesOff.ok) throw new RefusedError(routesOff.reason)
+      await this.#core.saveOrRefuse(() => profiles.updateCurrent({ routesOff: routesOff.value }))
+      this.#core.configure(undefined)
+      return this.subnetRoutes()
+    })
   }
 
   /** The only way a control URL takes effect: everything begins anew. */

@@ -4,6 +4,7 @@
  * clients may order: `backend.ts`. [docs/rules/localapi.md LA-5]
  */
 import type { Node } from '../../src-contract/control/map.ts'
+import type { StableNodeId } from '../../src-contract/ids.ts'
 import { watchMask } from '../../src-contract/localapi/notify.ts'
 import type { Prefs } from '../../src-contract/localapi/prefs.ts'
 import { type IpnStateName, ipnStateNumber } from '../../src-contract/localapi/state.ts'
@@ -29,6 +30,7 @@ import { type OwnRouting, plainOwnRouting, type RoutingWish } from './routing/wi
 import { isConfigured, nextState } from './state-machine.ts'
 
 const ENGINE_POLL_MS = 2_000
+const SUGGEST_WAIT_MS = 1_000
 const SAVE_RETRY_MS = 10_000
 const NO_RELAY_PATIENCE_MS = 10_000
 /** Timers beyond 24 days fire at once; a key may live for months. */
@@ -66,8 +68,8 @@ export class Core {
   /** See `StateFacts`. */
   blocked = false
   authCantContinue = true
-  /** Of the current profile; whoever changes it calls {@link configure}. */
-  ownRouting: OwnRouting = plainOwnRouting
+  /** As told to the watchers last; "" for none. */
+  suggestedExitNode: StableNodeId = ''
   /** Our endpoints or network facts are new. */
   onSelf: () => void = () => {}
   #state: IpnStateName = 'NoState'
@@ -77,6 +79,7 @@ export class Core {
   #engineTimer: NodeJS.Timeout | undefined
   #expiryTimer: NodeJS.Timeout | undefined
   #relayTimer: NodeJS.Timeout | undefined
+  #suggestTimer: NodeJS.Timeout | undefined
   readonly #saveTimer: NodeJS.Timeout
 
   constructor(options: CoreOptions) {
@@ -103,7 +106,10 @@ export class Core {
     this.#saveTimer = setInterval(() => void this.saveLate(), SAVE_RETRY_MS)
     this.#saveTimer.unref()
     options.plane.events = {
-      onSelf: () => this.onSelf(),
+      onSelf: () => {
+        this.onSelf()
+        this.#suggestSoon()
+      },
       onLinks: () => {
         this.evaluate()
         this.#watchRelays()
@@ -131,6 +137,11 @@ export class Core {
 
   get prefs(): Prefs {
     return prefsWithConfig(this.profiles.current)
+  }
+
+  /** What the current profile adds to the preferences. */
+  get ownRouting(): OwnRouting {
+    return { ...plainOwnRouting, routesOff: this.profiles.current.routesOff }
   }
 
   tellPrefs(): void {
@@ -161,11 +172,13 @@ export class Core {
     this.evaluate()
     if (wasConfigured && isConfigured(this.#state)) this.configure(delta)
     this.#armExpiry()
+    this.#suggestSoon()
   }
 
   /** Another profile, another login: nothing of the old network remains. */
   forgetNetwork(): void {
     this.netmap = undefined
+    this.suggestedExitNode = ''
     this.authUrl = ''
     this.blocked = false
     this.health.setServerMessages(new Map(), [])
@@ -257,6 +270,7 @@ export class Core {
     clearInterval(this.#engineTimer)
     clearTimeout(this.#expiryTimer)
     clearTimeout(this.#relayTimer)
+    clearTimeout(this.#suggestTimer)
     this.#home.close()
     this.plane.deconfigure()
     await this.saveLate()
@@ -346,6 +360,21 @@ export class Core {
     tell('dns-set-os-config-failed', set)
     tell('resolv-conf-overwritten', host?.kind === 'overwritten' ? host.detail : undefined)
     tell('dns-fight', host?.kind === 'fight' ? host.detail : undefined)
+  }
+
+  /** Netmaps come in bursts, and looking through thousands of peers for nobody helps nobody. */
+  #suggestSoon(): void {
+    if (this.#suggestTimer !== undefined || this.#closed) return
+    this.#suggestTimer = setTimeout(() => {
+      this.#suggestTimer = undefined
+      if (this.netmap === undefined) return
+      if (this.reconcileExit()) this.configure(undefined)
+      const suggestion = this.routing.suggest(this.netmap)
+      const id = suggestion.kind === 'node' ? suggestion.node.StableID : ''
+      if (id === this.suggestedExitNode) return
+      this.suggestedExitNode = id
+      this.bus.tell({ SuggestedExitNode: id })
+    }, SUGGEST_WAIT_MS).unref()
   }
 
   /** Home relays come and go when networks change; only a longer absence is worth a row. */

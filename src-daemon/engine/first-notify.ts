@@ -1,4 +1,5 @@
 /** The first message of a watch, as its mask asks. Pure. [docs/rules/localapi.md LA-6] */
+import type { StableNodeId } from '../../src-contract/ids.ts'
 import { type HealthWarning, type Notify, watchMask } from '../../src-contract/localapi/notify.ts'
 import type { Prefs } from '../../src-contract/localapi/prefs.ts'
 import { type IpnStateName, ipnStateNumber } from '../../src-contract/localapi/state.ts'
@@ -14,6 +15,7 @@ export interface FirstNotifyInputs {
   readonly netmap: Netmap | undefined
   readonly health: { readonly [code: string]: HealthWarning } | null
   readonly status: () => Status
+  readonly suggestedExitNode: StableNodeId
   readonly sessionId: string
 }
 
@@ -44,7 +46,7 @@ export function firstNotify(version: string, mask: number, inputs: FirstNotifyIn
   }
   if (wants(watchMask.initialSuggestedExitNode)) {
     isNeeded = true
-    notify.SuggestedExitNode = ''
+    notify.SuggestedExitNode = inputs.suggestedExitNode
   }
   // The stock daemon forgets health when nothing else was asked for; a watcher that asks should get it.
   if (wants(watchMask.initialHealthState)) {

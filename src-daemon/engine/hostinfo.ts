@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { arch, hostname, machine, release } from 'node:os'
 import type { Hostinfo, NetInfo } from '../../src-contract/control/map.ts'
 import type { Prefs } from '../../src-contract/localapi/prefs.ts'
+import { UNRESOLVED_AUTO } from './routing/exit-choice.ts'
 
 export interface HostFacts {
   readonly hostName: string
@@ -53,9 +54,9 @@ export function buildHostinfo(inputs: HostinfoInputs): Hostinfo {
     Hostname: hostNameOf(facts, prefs),
     NoLogsNoSupport: true,
     ...(prefs.ShieldsUp ? { ShieldsUp: true } : {}),
-    ...(prefs.AdvertiseRoutes?.length ? { RoutableIPs: prefs.AdvertiseRoutes } : {}),
+    ...(prefs.AdvertiseRoutes?.length ? { RoutableIPs: [...new Set(prefs.AdvertiseRoutes)].sort() } : {}),
     ...(prefs.AdvertiseTags?.length ? { RequestTags: prefs.AdvertiseTags } : {}),
-    ...(prefs.ExitNodeID === '' ? {} : { ExitNodeID: prefs.ExitNodeID }),
+    ...(prefs.ExitNodeID === '' || prefs.ExitNodeID === UNRESOLVED_AUTO ? {} : { ExitNodeID: prefs.ExitNodeID }),
     ...(inputs.netInfo === undefined ? {} : { NetInfo: inputs.netInfo }),
   }
 }

@@ -3,7 +3,7 @@
  */
 
 import type { UserProfile } from '../../src-contract/control/map.ts'
-import type { StableNodeId } from '../../src-contract/ids.ts'
+import type { PrefixText, StableNodeId } from '../../src-contract/ids.ts'
 import { defaultPrefs, type LoginProfile, type Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { Secret } from '../../src-protocol/wire/keys.ts'
 
@@ -18,6 +18,8 @@ export interface Profile {
   readonly user: UserProfile
   readonly nodeId: StableNodeId
   readonly network: LoginProfile['NetworkProfile']
+  /** Subnets of others that are not used although routes are accepted. */
+  readonly routesOff: readonly PrefixText[]
 }
 
 export function emptyUser(): UserProfile {
@@ -33,6 +35,7 @@ export function newProfile(): Profile {
     user: emptyUser(),
     nodeId: '',
     network: { MagicDNSName: '', DomainName: '', DisplayName: '' },
+    routesOff: [],
   }
 }
 

@@ -50,6 +50,7 @@ function writeProfile(profile: Profile): JsonObject {
     user: profile.user,
     nodeId: profile.nodeId,
     network: profile.network,
+    routesOff: [...profile.routesOff],
   }
 }
 
@@ -107,6 +108,7 @@ function readProfile(entry: unknown): Profile | string {
       DomainName: textOf(network.DomainName),
       DisplayName: textOf(network.DisplayName),
     },
+    routesOff: Array.isArray(entry.routesOff) ? entry.routesOff.filter((route) => typeof route === 'string') : [],
   }
 }
 

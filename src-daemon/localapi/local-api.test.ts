@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { watchMask as m } from '../../src-contract/localapi/notify.ts'
 import type { Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { Status } from '../../src-contract/localapi/status.ts'
+import type { SubnetRoutes } from '../../src-contract/localapi/subnet-routes.ts'
 import { MemoryStore } from '../io/store/memory.ts'
 import { firstMap, TestDaemon, testNode } from './test-daemon.contract-suite.ts'
 
@@ -233,6 +234,46 @@ describe('[LA-4] prefs', () => {
     daemon.control.send({ OnlineChange: { 2: false } })
     expect(daemon.backend.prefs).toMatchObject({ ExitNodeID: 'auto:any', AutoExitNode: 'any' })
     expect(daemon.plane.config?.wish.exit).toEqual({ peer: undefined })
+  })
+
+  test('[RTE-4.6] watchers hear of another suggestion', async () => {
+    await daemon.join()
+    const watch = await daemon.watch(m.initialSuggestedExitNode)
+    expect((await watch.find((n) => n.SuggestedExitNode !== undefined)).SuggestedExitNode).toBe('')
+    const exit = { CapMap: { 'suggest-exit-node': [] }, Online: true, HomeDERP: 1 }
+    const AllowedIPs = [...testNode(2).Addresses!, '0.0.0.0/0', '::/0']
+    daemon.control.send({ PeersChanged: [testNode(2, { ...exit, AllowedIPs })] })
+    await watch.find((n) => n.SuggestedExitNode === 'n2')
+  })
+
+  test('[RTE-6] subnets of others: listed with what keeps each from use, switched off and on again', async () => {
+    await daemon.join()
+    const list = async () =>
+      ((await daemon.call('GET', 'pintail/routes')).json as SubnetRoutes).Routes.map(
+        ({ Prefix, Via, Reason }) => `${Prefix} ${Via} ${Reason}`,
+      )
+    expect(await list()).toEqual([])
+    const offer = (id: number, ...subnets: string[]) =>
+      testNode(id, { AllowedIPs: [...testNode(id).Addresses!, ...subnets] })
+    daemon.control.send({ PeersChanged: [offer(2, '10.0.0.0/8'), offer(3, '10.0.0.0/8', '192.168.5.0/24')] })
+    expect((await list())[0]).toBe('10.0.0.0/8 n2 not-accepted')
+    await daemon.call('PATCH', 'prefs', { body: { RouteAll: true, RouteAllSet: true } })
+    expect(await list()).toEqual(['10.0.0.0/8 n2 ', '10.0.0.0/8 n3 taken', '192.168.5.0/24 n3 '])
+    const off = await daemon.call('PATCH', 'pintail/routes', { body: { Off: ['192.168.5.7/24'] } })
+    expect(off.json).toMatchObject({ Off: ['192.168.5.0/24'] })
+    expect(daemon.plane.config?.wish.routesOff).toEqual(['192.168.5.0/24'])
+    expect((await list())[2]).toBe('192.168.5.0/24 n3 off')
+    expect(daemon.store.text).toContain('192.168.5.0/24')
+    await daemon.call('PATCH', 'pintail/routes', { body: { On: ['192.168.5.0/24'] } })
+    expect(daemon.plane.config?.wish.routesOff).toEqual([])
+    for (const body of [
+      [],
+      { Off: 'all' },
+      { Off: ['10.0.0.0'] },
+      { On: [7] },
+      { Off: Array(1001).fill('10.0.0.0/8') },
+    ])
+      expect((await daemon.call('PATCH', 'pintail/routes', { body })).status).toBe(400)
   })
 
   test('a full disk: the edit is refused, nothing changes, health says why and recovers', async () => {
@@ -560,7 +601,7 @@ test('[LA-8] small answers', async () => {
   expect((await daemon.call('GET', 'check-udp-gro-forwarding')).json).toEqual({ Warning: '' })
   expect((await daemon.call('GET', 'pintail/features')).json).toMatchObject({
     version: '9.9.9-test',
-    features: ['paths', 'netcheck', 'datapath', 'dns'],
+    features: ['paths', 'netcheck', 'datapath', 'dns', 'routes'],
   })
   expect((await daemon.call('POST', 'bugreport')).text).toMatch(/^BUG-[0-9a-f]{64}-\d{14}Z-[0-9a-f]{16}\n$/)
   expect((await daemon.call('GET', 'usermetrics')).text).toContain('tailscaled_inbound_bytes_total 0')

@@ -7,6 +7,7 @@ import { networkRoutes } from './handlers/network.ts'
 import { pintailRoutes } from './handlers/pintail.ts'
 import { prefsRoutes } from './handlers/prefs.ts'
 import { statusRoutes } from './handlers/status.ts'
+import { subnetRouteRoutes } from './handlers/subnet-routes.ts'
 import { watchRoutes } from './handlers/watch.ts'
 import type { RouteTable } from './request.ts'
 
@@ -19,6 +20,7 @@ export function localApiRoutes(backend: Backend): RouteTable {
     ...networkRoutes(backend),
     ...dnsRoutes(backend),
     ...hostRoutes(backend),
+    ...subnetRouteRoutes(backend),
     ...pintailRoutes(backend),
   }
 }
