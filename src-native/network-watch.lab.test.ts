@@ -15,7 +15,7 @@ afterEach(() => {
   }
 })
 
-test('links, addresses and routes of both families are told, silence is not', async () => {
+test('links, addresses, routes and rules of both families are told, silence is not', async () => {
   let told = 0
   watch = openNetworkWatch(() => told++)
   const tells = async (what: string, ...words: string[]) => {
@@ -30,6 +30,10 @@ test('links, addresses and routes of both families are told, silence is not', as
   await tells('IPv6', 'addr', 'add', '2001:db8:5::1/64', 'dev', name, 'nodad')
   await tells('a route', 'route', 'add', '192.0.2.0/24', 'dev', name)
   await tells('an IPv6 route', 'route', 'add', '2001:db8:6::/64', 'dev', name)
+  await tells('a rule', 'rule', 'add', 'pref', '4999', 'lookup', '4999')
+  await tells('it is gone', 'rule', 'del', 'pref', '4999')
+  await tells('an IPv6 rule', '-6', 'rule', 'add', 'pref', '4999', 'lookup', '4999')
+  await tells('that is gone, too', '-6', 'rule', 'del', 'pref', '4999')
   await new Promise((resolve) => setTimeout(resolve, 1_500)) // the last words of IPv6's own
   const quiet = told
   await new Promise((resolve) => setTimeout(resolve, 500))

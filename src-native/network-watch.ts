@@ -1,4 +1,4 @@
-/** Says when links, addresses or routes of the host change. Undefined where nothing says so: look now and then instead. */
+/** Says when links, addresses, routes or routing rules of the host change. Undefined where nothing says so: look now and then instead. */
 import { loadAddon } from './addon.ts'
 
 export interface NetworkWatch {

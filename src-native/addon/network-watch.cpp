@@ -91,7 +91,9 @@ napi_value startNetworkWatch(napi_env env, napi_callback_info info) {
   if (fd.get() < 0) return throwErrno(env, "netlink", errno);
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
-  address.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
+  constexpr unsigned ipv6Rules = 1u << (RTNLGRP_IPV6_RULE - 1);  // has no RTMGRP_ name
+  address.nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE | RTMGRP_IPV6_IFADDR |
+                      RTMGRP_IPV6_ROUTE | ipv6Rules;
   if (bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return throwErrno(env, "netlink", errno);
   Descriptor stop(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (stop.get() < 0) return throwErrno(env, "eventfd", errno);

@@ -25,7 +25,12 @@ export interface ProgramResult {
 }
 
 /** Fails only when it cannot be started. */
-export function runProgram(path: string, args: readonly string[], input = ''): Promise<ProgramResult> {
+export function runProgram(
+  path: string,
+  args: readonly string[],
+  input = '',
+  maxOutput: number = MAX_OUTPUT,
+): Promise<ProgramResult> {
   return new Promise((resolve, reject) => {
     const env = { PATH: FOLDERS.join(':'), LC_ALL: 'C' } // those that we run are scripts
     const child = spawn(path, args, { stdio: ['pipe', 'pipe', 'pipe'], env, cwd: '/', timeout: LIMIT_MS })
@@ -34,7 +39,7 @@ export function runProgram(path: string, args: readonly string[], input = ''): P
     child.once('error', reject)
     if (child.pid === undefined) return // no descriptor or process left: `error` says which
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-      if (output.length < MAX_OUTPUT) output += chunk
+      if (output.length < maxOutput) output += chunk
     })
     child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
       if (complaint.length < MAX_OUTPUT) complaint += chunk

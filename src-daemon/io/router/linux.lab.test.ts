@@ -1,19 +1,45 @@
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { eventually } from '../../../lab/eventually.ts'
 import { openLinuxRouter } from './linux.ts'
-import { plainRouterConfig, type RouterConfig } from './port.ts'
+import { changesDuring } from './monitored.lab.ts'
+import { plainRouterConfig, type Router, type RouterConfig } from './port.ts'
 
 const device = `dmr${process.pid % 10_000}`
 const other = `dmo${process.pid % 10_000}`
-const ip = (...words: string[]) => execFileSync('ip', words, { encoding: 'utf8' })
-const addresses = () =>
-  [...ip('-o', 'address', 'show', 'dev', device).matchAll(/inet6? (\S+)/g)].map((m) => m[1]).sort()
-const routes = () =>
-  ip('route', 'show', 'dev', device)
-    .trim()
+const ip = (...words: string[]): string => execFileSync('ip', words, { encoding: 'utf8' })
+const quietly = (...words: string[]): string => {
+  try {
+    return execFileSync('ip', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
+  } catch {
+    return '' // an empty table is an error
+  }
+}
+const linesOf = (text: string): string[] =>
+  text
     .split('\n')
-    .map((line) => line.split(' ')[0])
+    .map((line) => line.trim().replace(/\s+/g, ' '))
+    .filter(Boolean)
+const addresses = (): (string | undefined)[] =>
+  [...ip('-o', 'address', 'show', 'dev', device, 'scope', 'global').matchAll(/inet6? (\S+)/g)].map((m) => m[1]).sort()
+const routes = (): string[] =>
+  [...linesOf(quietly('route', 'show', 'table', '52')), ...linesOf(quietly('-6', 'route', 'show', 'table', '52'))].map(
+    (line) => line.replace(/( (scope link|linkdown|metric 1024|pref medium|dev lo|proto 152))+/g, ''),
+  )
+const rules = (): string[] => [...linesOf(ip('rule')), ...linesOf(ip('-6', 'rule')).map((line) => `-6 ${line}`)]
+/** Everything that the host has of network settings. */
+const snapshot = (): string =>
+  [
+    ip('-d', '-o', 'link', 'show', device).replace(/qlen \d+|qdisc \S+|state \S+/g, ''),
+    ip('-o', 'address'),
+    ip('-d', 'rule'),
+    ip('-d', '-6', 'rule'),
+    ip('-d', 'route', 'show', 'table', 'all'),
+    // The kernel's own multicast and link-local routes come and go a moment after links do.
+    quietly('-6', '-d', 'route', 'show', 'table', '52'),
+    quietly('-6', '-d', 'route', 'show', 'table', 'main'),
+  ].join('\n')
 
 const desired: RouterConfig = {
   ...plainRouterConfig,
@@ -21,58 +47,149 @@ const desired: RouterConfig = {
   routes: ['100.64.77.2/32', '100.64.77.3/32', 'fd7a:115c:a1e0::4d02/128'],
   mtuBytes: 1280,
 }
+const applied = { kind: 'applied', warnings: [] }
 
-beforeAll(() => {
+let before = ''
+let router: Router
+beforeEach(async () => {
   ip('tuntap', 'add', 'dev', device, 'mode', 'tun')
+  ip('link', 'set', device, 'mtu', '1280')
+  before = snapshot()
+  router = await openLinuxRouter(device)
 })
-afterAll(() => {
-  ip('tuntap', 'del', 'dev', device, 'mode', 'tun')
-})
-
-test('makes addresses, routes and MTU so, twice, changes one route, and undoes everything', async () => {
-  const router = await openLinuxRouter(device)
-  expect(await router.apply(desired)).toEqual({ kind: 'applied', warnings: [] })
-  expect(await router.apply(desired)).toEqual({ kind: 'applied', warnings: [] })
-  expect(addresses()).toEqual(['100.64.77.1/32', 'fd7a:115c:a1e0::4d01/128'])
-  expect(routes()).toEqual(['100.64.77.2', '100.64.77.3'])
-  expect(ip('link', 'show', device)).toContain('mtu 1280')
-  expect(await router.apply({ ...desired, routes: ['100.64.77.3/32'] })).toEqual({ kind: 'applied', warnings: [] })
-  expect(routes()).toEqual(['100.64.77.3'])
+afterEach(async () => {
   await router.close()
-  expect(addresses()).toEqual([])
-  expect(routes()).toEqual([''])
-  expect(ip('link', 'show', device)).not.toContain('UP')
+  try {
+    expect(snapshot()).toBe(before)
+  } finally {
+    ip('tuntap', 'del', 'dev', device, 'mode', 'tun')
+  }
 })
 
-test('somebody else took the address away meanwhile: the next change repairs it', async () => {
-  const router = await openLinuxRouter(device)
+test('[RT-1] [RT-8] addresses, MTU, table 52 and the rules of stock daemons; undone by close', async () => {
+  const foreign = rules()
+  expect(await router.apply(desired)).toEqual(applied)
+  expect(addresses()).toEqual(['100.64.77.1/32', 'fd7a:115c:a1e0::4d01/128'])
+  expect(routes()).toEqual([
+    `100.64.77.2 dev ${device}`,
+    `100.64.77.3 dev ${device}`,
+    `fd7a:115c:a1e0::4d02 dev ${device}`,
+  ])
+  expect(ip('link', 'show', device)).toContain('mtu 1280')
+  const ours = [
+    '5210: from all fwmark 0x80000/0xff0000 lookup main proto 152',
+    '5230: from all fwmark 0x80000/0xff0000 lookup default proto 152',
+    '5250: from all fwmark 0x80000/0xff0000 unreachable proto 152',
+    '5270: from all lookup 52 proto 152',
+  ]
+  expect(rules().filter((rule) => !foreign.includes(rule))).toEqual([...ours, ...ours.map((rule) => `-6 ${rule}`)])
+  expect(ip('route', 'get', '100.64.77.2')).toContain(`dev ${device} table 52 src 100.64.77.1`)
+  expect(await router.apply(undefined)).toEqual(applied)
+  expect(snapshot()).toBe(before)
+})
+
+test('[RT-3] a second apply changes nothing, also one that looks; one route more is one change', async () => {
+  await router.apply(desired)
+  expect(await changesDuring(() => router.apply(desired))).toEqual([])
+  const silence = await changesDuring(async () => {
+    router.forget()
+    expect(await router.apply(desired)).toEqual(applied)
+  })
+  expect(silence).toEqual([])
+  const routesPlus = [...desired.routes, '100.64.77.9/32']
+  const change = await changesDuring(() => router.apply({ ...desired, routes: routesPlus }))
+  expect(change.map((line) => line.trim())).toEqual([
+    `100.64.77.9 dev ${device} table 52 proto 152 scope link linkdown`,
+  ])
+})
+
+test('[RT-3] somebody else took the address away meanwhile: the next change repairs it', async () => {
   await router.apply(desired)
   ip('address', 'flush', 'dev', device)
   ip('link', 'set', device, 'down')
-  expect(await router.apply({ ...desired, routes: ['100.64.77.3/32'] })).toEqual({ kind: 'applied', warnings: [] })
+  expect(await router.apply({ ...desired, routes: ['100.64.77.3/32'] })).toEqual(applied)
   expect(addresses()).toEqual(['100.64.77.1/32', 'fd7a:115c:a1e0::4d01/128'])
-  expect(routes()).toEqual(['100.64.77.3'])
-  await router.close()
+  expect(routes()).toEqual([`100.64.77.3 dev ${device}`])
+})
+
+test('[RT-3] rules and routes that somebody deletes come back by themselves', async () => {
+  await router.apply(desired)
+  const whole = [...rules(), ...routes()]
+  ip('rule', 'flush')
+  ip('rule', 'add', 'pref', '32766', 'lookup', 'main', 'proto', 'kernel')
+  ip('rule', 'add', 'pref', '32767', 'lookup', 'default', 'proto', 'kernel')
+  ip('-6', 'rule', 'del', 'pref', '5270')
+  ip('route', 'flush', 'table', '52')
+  await eventually('they are back', () => (whole.join() === [...rules(), ...routes()].join() ? true : undefined), {
+    withinMs: 10_000,
+  }).catch(() => expect([...rules(), ...routes()]).toEqual(whole))
+})
+
+test('[RT-4] [RT-7] an exit node beside a local network; closed when asked, whatever happens to the interface', async () => {
+  const exitNode = { ...desired, routes: ['0.0.0.0/0', '::/0', ...desired.routes], localRoutes: ['192.0.2.0/24'] }
+  await router.apply({ ...exitNode, staysClosedAfterCrash: true })
+  expect(routes()).toContain('throw 192.0.2.0/24')
+  expect(routes()).toContain(`default dev ${device}`)
+  ip('link', 'set', device, 'down')
+  expect(routes().sort()).toEqual([
+    'throw 192.0.2.0/24',
+    'unreachable default metric 60000',
+    'unreachable default metric 60000',
+  ])
+  expect(() => execFileSync('ip', ['route', 'get', '198.51.100.1'], { stdio: 'pipe' })).toThrow(/No route to host/)
+  router.forget()
+  await router.apply(exitNode)
+  expect(routes().join()).not.toContain('unreachable')
+})
+
+test('[RT-2] [RT-9] bypass beside the rule of a script with the same words, which stays', async () => {
+  ip('rule', 'add', 'to', '10.0.0.0/16', 'pref', '5000', 'lookup', 'main')
+  ip('route', 'add', 'throw', '172.16.0.0/12', 'table', '52')
+  try {
+    const script = '5000: from all to 10.0.0.0/16 lookup main'
+    const bypass = {
+      prefixes: ['10.0.0.0/16', 'fd00:2::/48'],
+      uids: [{ first: 1000, last: 1001 }],
+      fwmarks: [{ mark: 7, mask: 255 }],
+      cgroups: [],
+    }
+    await router.apply({ ...desired, bypass })
+    expect(rules().filter((rule) => rule.includes('5000:'))).toEqual([
+      script,
+      `${script} proto 152`,
+      '5000: from all uidrange 1000-1001 lookup main proto 152',
+      '5000: from all fwmark 0x7/0xff lookup main proto 152',
+      '-6 5000: from all to fd00:2::/48 lookup main proto 152',
+      '-6 5000: from all uidrange 1000-1001 lookup main proto 152',
+      '-6 5000: from all fwmark 0x7/0xff lookup main proto 152',
+    ])
+    await router.apply(desired)
+    expect(rules().filter((rule) => rule.includes('5000:'))).toEqual([script])
+    await router.close()
+    expect(routes()).toEqual(['throw 172.16.0.0/12'])
+  } finally {
+    ip('rule', 'del', 'pref', '5000')
+    ip('route', 'flush', 'table', '52')
+  }
 })
 
 test('a host without IPv6 gets the IPv4 half', async () => {
   const setting = `/proc/sys/net/ipv6/conf/${device}/disable_ipv6`
   writeFileSync(setting, '1')
   try {
-    const router = await openLinuxRouter(device)
-    expect(await router.apply(desired)).toEqual({ kind: 'applied', warnings: [] })
+    expect(await router.apply(desired)).toEqual(applied)
     expect(addresses()).toEqual(['100.64.77.1/32'])
+    expect(routes().join()).not.toContain(':')
     await router.close()
   } finally {
     writeFileSync(setting, '0')
   }
 })
 
-test('another tunnel of such a network is a conflict, and nothing is changed', async () => {
+test('[RT-10] another tunnel of such a network is a conflict, and nothing is changed', async () => {
   ip('tuntap', 'add', 'dev', other, 'mode', 'tun')
   try {
     ip('address', 'add', '100.100.1.1/32', 'dev', other)
-    const router = await openLinuxRouter(device)
     expect(await router.apply(desired)).toEqual({
       kind: 'conflict',
       what: 'address',
@@ -80,6 +197,23 @@ test('another tunnel of such a network is a conflict, and nothing is changed', a
       detail: `${other} has 100.100.1.1`,
     })
     expect(addresses()).toEqual([])
+  } finally {
+    ip('tuntap', 'del', 'dev', other, 'mode', 'tun')
+  }
+})
+
+test('[RT-10] somebody else has table 52: a conflict that names the interface, and nothing is changed', async () => {
+  ip('tuntap', 'add', 'dev', other, 'mode', 'tun')
+  try {
+    ip('link', 'set', other, 'up')
+    ip('route', 'add', '192.0.2.0/24', 'dev', other, 'table', '52')
+    expect(await router.apply(desired)).toMatchObject({ kind: 'conflict', what: 'routing-table', interfaceName: other })
+    ip('route', 'flush', 'table', '52')
+    ip('rule', 'add', 'pref', '5270', 'lookup', '52')
+    expect(await router.apply(desired)).toMatchObject({ kind: 'conflict', what: 'routing-table', interfaceName: other })
+    expect(addresses()).toEqual([])
+    ip('rule', 'del', 'pref', '5270')
+    expect(await router.apply(desired)).toEqual(applied)
   } finally {
     ip('tuntap', 'del', 'dev', other, 'mode', 'tun')
   }

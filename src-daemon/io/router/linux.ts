@@ -1,158 +1,185 @@
 /**
- * Linux: one `ip -batch` per change, so that a thousand peers are one process. Absolute path, empty environment, no
- * shell; every word in the batch is an address we parsed or our own interface name.
+ * Linux: brings the host's network from what is there to what is wanted, and back. Looks once, then trusts its memory
+ * until `forget`, a failure or the kernel's word that somebody else changed something. Decisions are in
+ * `network-state.ts`, `plan.ts` and `firewall-rules.ts`. [docs/rules/router.md]
  */
-import { spawn } from 'node:child_process'
-import { access, readFile } from 'node:fs/promises'
-import { isTailscaleIp, parseIp } from '../../../src-protocol/wire/ip.ts'
+import { openNetworkWatch } from '../../../src-native/network-watch.ts'
 import { errorText } from '../log/log.ts'
-import { batchLines, type InterfaceState, interfaceDown, stateOf } from './plan.ts'
+import { findConflict, IpProgram, type Look } from './ip-program.ts'
+import { interfaceDown, type NetworkState, networkStateOf } from './network-state.ts'
+import { planBatches } from './plan.ts'
 import type { Router, RouterConfig, RouterResult } from './port.ts'
+import { RepairBudget } from './repair-budget.ts'
 
-const IP_PATHS = ['/usr/sbin/ip', '/sbin/ip', '/usr/bin/ip', '/bin/ip']
-const RUN_LIMIT_MS = 10_000
+const SETTLE_MS = 250
+/** Looking must stay cheap beside what makes us look. */
+const REST_PER_LOOK = 20
 
-export async function openLinuxRouter(device: string): Promise<Router> {
-  for (const program of IP_PATHS) {
-    const found = await access(program).then(
-      () => true,
-      () => false,
-    )
-    if (found) return new LinuxRouter(program, device)
-  }
-  throw new Error('the program ip (iproute2) is missing')
+export interface LinuxRouterOptions {
+  /** What somebody else had taken away was put back. */
+  readonly onRepair?: (lines: readonly string[]) => void
+  /** Where programs are; tests hide some. */
+  readonly folders?: readonly string[]
+}
+
+/** First of all it undoes what a killed daemon left, except what keeps the host closed. [RT-7, RT-8] */
+export async function openLinuxRouter(device: string, options: LinuxRouterOptions = {}): Promise<Router> {
+  const router = new LinuxRouter(device, await IpProgram.open(device, options.folders), options)
+  await router.undoLeftovers('all-but-closed').catch(() => {
+    // Whoever may not even look will hear so from the first `apply`, which begins with the same look.
+  })
+  return router
+}
+
+/** For `--cleanup`. */
+export async function undoLeftovers(device: string, options: LinuxRouterOptions = {}): Promise<void> {
+  const router = new LinuxRouter(device, await IpProgram.open(device, options.folders), options)
+  await router.undoLeftovers('all')
+  await router.close()
+}
+
+interface Memory {
+  readonly look: Look
+  readonly state: NetworkState
 }
 
 class LinuxRouter implements Router {
-  readonly #program: string
   readonly #device: string
-  #have: InterfaceState = interfaceDown
+  readonly #ip: IpProgram
+  readonly #options: LinuxRouterOptions
+  readonly #budget = new RepairBudget(performance.now())
+  readonly #watch: ReturnType<typeof openNetworkWatch>
+  #desired: RouterConfig | undefined
+  #memory: Memory | undefined
+  #auditTimer: NodeJS.Timeout | undefined
+  #restUntilMs = 0
+  #isClosed = false
   #last: Promise<unknown> = Promise.resolve()
 
-  constructor(program: string, device: string) {
-    this.#program = program
+  constructor(device: string, ip: IpProgram, options: LinuxRouterOptions) {
     this.#device = device
+    this.#ip = ip
+    this.#options = options
+    this.#watch = openNetworkWatch(() => this.#planAudit())
   }
 
   apply(desired: RouterConfig | undefined): Promise<RouterResult> {
-    const done = this.#last.then(() => this.#apply(desired))
-    this.#last = done.catch(() => {})
-    return done
+    return this.#serial(() => this.#apply(desired))
   }
 
   forget(): void {
-    void this.#last.then(() => {
-      this.#have = interfaceDown
+    void this.#serial(async () => {
+      this.#memory = undefined
     })
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
+    this.#watch?.close()
+    clearTimeout(this.#auditTimer)
     await this.apply(undefined)
+  }
+
+  undoLeftovers(extent: 'all' | 'all-but-closed'): Promise<void> {
+    return this.#serial(async () => {
+      const look = await this.#ip.look()
+      if (extent === 'all-but-closed' && look.state.closed.size > 0) return
+      this.#memory = { look, state: look.state }
+      await this.#bring(interfaceDown)
+      this.#memory = undefined
+    })
   }
 
   async #apply(desired: RouterConfig | undefined): Promise<RouterResult> {
     try {
-      if (desired !== undefined) {
-        const conflict = await this.#findConflict(desired)
-        if (conflict !== undefined) return conflict
-      }
-      const want = stateOf(desired, await hasIpv6(this.#device))
-      const lines = batchLines(this.#device, this.#have, want)
-      if (lines.length > 0) await this.#run(lines, want)
-      this.#have = want
-      return { kind: 'applied', warnings: [] }
+      return await this.#try(desired)
+    } catch {
+      // Somebody else changed something under us, perhaps; look and try once more.
+      this.#memory = undefined
+    }
+    try {
+      return await this.#try(desired)
     } catch (error) {
+      this.#memory = undefined
       return { kind: 'failed', message: errorText(error) }
     }
   }
 
-  /** Somebody else may have changed the interface under us; then begin again from an empty one. */
-  async #run(lines: string[], want: InterfaceState): Promise<void> {
-    try {
-      await this.#batch(lines)
-    } catch {
-      const empty = [`address flush dev ${this.#device}`, `link set dev ${this.#device} down`]
-      this.#have = interfaceDown
-      await this.#batch([...empty, ...batchLines(this.#device, interfaceDown, want)])
-    }
-  }
-
-  async #batch(lines: string[]): Promise<void> {
-    await runIp(this.#program, ['-force', '-batch', '-'], `${lines.join('\n')}\n`)
-  }
-
-  /** Our own address elsewhere, or another tunnel that owns addresses of such a network. */
-  async #findConflict(desired: RouterConfig): Promise<RouterResult | undefined> {
-    const text = await runIp(this.#program, ['-json', '-details', 'address', 'show'], '')
-    for (const other of parseInterfaces(text)) {
-      if (other.name === this.#device) continue
-      for (const address of other.addresses) {
-        if (desired.addresses.includes(address) || (other.kind === 'tun' && isOverlayAddress(address))) {
-          return {
-            kind: 'conflict',
-            what: 'address',
-            interfaceName: other.name,
-            detail: `${other.name} has ${address}`,
-          }
-        }
+  async #try(desired: RouterConfig | undefined): Promise<RouterResult> {
+    const { look } = await this.#remember(desired)
+    if (desired !== undefined) {
+      const conflict = findConflict(this.#device, look, desired)
+      if (conflict !== undefined) {
+        this.#memory = undefined
+        return conflict
       }
     }
-    return undefined
+    await this.#bring(networkStateOf(desired, look.facts))
+    this.#desired = desired
+    return { kind: 'applied', warnings: [] }
   }
-}
 
-export interface OtherInterface {
-  readonly name: string
-  readonly kind: string
-  readonly addresses: readonly string[]
-}
-
-/** The part of `ip -json -details address show` that we need; tolerant, since its form differs by version. */
-export function parseInterfaces(text: string): OtherInterface[] {
-  const found: OtherInterface[] = []
-  const list: unknown = text.trim() === '' ? [] : JSON.parse(text)
-  if (!Array.isArray(list)) return found
-  for (const entry of list as {
-    ifname?: string
-    linkinfo?: { info_kind?: string }
-    addr_info?: { local?: string }[]
-  }[]) {
-    if (typeof entry?.ifname !== 'string') continue
-    const addresses = (entry.addr_info ?? []).flatMap((info) => (typeof info.local === 'string' ? [info.local] : []))
-    found.push({ name: entry.ifname, kind: entry.linkinfo?.info_kind ?? '', addresses })
+  /** New addresses are a reason to look whether somebody else has them. */
+  async #remember(desired: RouterConfig | undefined): Promise<Memory> {
+    const known = this.#memory
+    if (known !== undefined && (desired?.addresses ?? []).every((address) => known.state.addresses.has(address)))
+      return known
+    const look = await this.#ip.look(new Set([...(this.#desired?.addresses ?? []), ...(desired?.addresses ?? [])]))
+    this.#memory = { look, state: look.state }
+    return this.#memory
   }
-  return found
-}
 
-function isOverlayAddress(text: string): boolean {
-  const parsed = parseIp(text)
-  return parsed.ok && isTailscaleIp(parsed.value)
-}
+  async #bring(want: NetworkState): Promise<readonly string[]> {
+    const memory = this.#memory
+    if (memory === undefined) throw new Error('nothing is known about the network')
+    const { policyRouting } = memory.look.facts
+    const batches = planBatches({ device: this.#device, policyRouting }, memory.state, want)
+    await this.#ip.run(batches)
+    this.#memory = { ...memory, state: want }
+    return batches.flatMap(({ lines }) => lines)
+  }
 
-/** Hosts without the family, or with it switched off for our interface, refuse its addresses. */
-async function hasIpv6(device: string): Promise<boolean> {
-  const setting = await readFile(`/proc/sys/net/ipv6/conf/${device}/disable_ipv6`, 'utf8').catch(() => '1')
-  return setting.trim() === '0'
-}
+  #planAudit(): void {
+    if (this.#auditTimer !== undefined || this.#isClosed || this.#desired === undefined) return
+    const waitMs = Math.max(SETTLE_MS, this.#restUntilMs - performance.now())
+    this.#auditTimer = setTimeout(() => {
+      this.#auditTimer = undefined
+      void this.#serial(() => this.#audit())
+    }, waitMs).unref()
+  }
 
-function runIp(program: string, args: string[], input: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(program, args, { stdio: ['pipe', 'pipe', 'pipe'], env: {}, cwd: '/', timeout: RUN_LIMIT_MS })
-    let output = ''
-    let complaint = ''
-    child.once('error', reject)
-    if (child.pid === undefined) return // no descriptor or process left: `error` says which, and there are no streams
-    child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-      output += chunk
-    })
-    child.stderr.setEncoding('utf8').on('data', (chunk: string) => {
-      complaint += chunk
-    })
-    child.once('close', (code) => {
-      if (code === 0) resolve(output)
-      else reject(new Error(`ip ${args.join(' ')}: ${complaint.trim().slice(0, 500) || `status ${code}`}`))
-    })
-    child.stdin.on('error', () => {}) // it ended early; its status says why
-    child.stdin.end(input)
-  })
+  /** Puts back what is missing. An interface that is down was taken down by an administrator. [RT-3] */
+  async #audit(): Promise<void> {
+    const desired = this.#desired
+    if (this.#isClosed || desired === undefined || this.#memory === undefined) return
+    const startedMs = performance.now()
+    try {
+      const look = await this.#ip.look(new Set(desired.addresses))
+
+      if (!look.state.up) return
+      this.#memory = { look, state: look.state }
+      const want = networkStateOf(desired, look.facts)
+      const { policyRouting } = look.facts
+      if (planBatches({ device: this.#device, policyRouting }, look.state, want).length === 0) return
+      const waitMs = this.#budget.take(startedMs)
+      if (waitMs > 0) {
+        this.#restUntilMs = startedMs + waitMs
+        this.#planAudit()
+        return
+      }
+      const lines = await this.#bring(want)
+      this.#options.onRepair?.(lines)
+    } catch {
+      this.#memory = undefined // the next apply looks and says what is wrong
+    } finally {
+      const endedMs = performance.now()
+      this.#restUntilMs = Math.max(this.#restUntilMs, endedMs + REST_PER_LOOK * (endedMs - startedMs))
+    }
+  }
+
+  #serial<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work)
+    this.#last = done.catch(() => {})
+    return done
+  }
 }

@@ -74,6 +74,7 @@ export const routerWarningCodes = [
   'ufw-active',
   'rp-filter-strict',
   'bypass-groups-need-nftables',
+  'bypass-group-missing',
   'no-policy-routing',
   'nosnat-with-advertised-exit-node',
   'docker-stateful-filtering',
