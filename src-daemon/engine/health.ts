@@ -109,6 +109,7 @@ export const healthRows = {
   'ufw-active': { severity: 'medium', title: 'ufw may stop forwarded traffic', text: itself },
   'rp-filter-strict': { severity: 'medium', title: 'Strict reverse-path filter', text: itself },
   'bypass-groups-need-nftables': { severity: 'medium', title: 'Bypass by control group needs nftables', text: itself },
+  'bypass-group-missing': { severity: 'low', title: 'A control group of the bypass is missing', text: itself },
   'no-policy-routing': { severity: 'medium', title: 'No policy routing', text: itself },
   'nosnat-with-advertised-exit-node': { severity: 'medium', title: 'Exit node without SNAT', text: itself },
   'docker-stateful-filtering': { severity: 'medium', title: 'Stateful filtering and Docker', text: itself },
