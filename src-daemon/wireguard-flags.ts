@@ -30,6 +30,8 @@ export function parseWireGuardFlags(
 Environment:
   WG_PROCESS_FOREGROUND=1    as --foreground
   LOG_LEVEL=verbose|error|silent    what to write to standard error (in the background: nothing, unless set)
+  PINTAIL_DATAPATH=native|twin    which packet path, for comparing (default: native where it can be had)
+  PINTAIL_AEAD=ipsec-mb|openssl   which cipher library the native one uses
 
 Examples:
   pintail-wireguard wg0 && wg setconf wg0 /etc/wireguard/wg0.conf && ip link set wg0 up

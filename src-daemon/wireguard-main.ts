@@ -100,7 +100,8 @@ async function run(): Promise<void> {
     log: log.part('uapi'),
   })
   closers.unshift(() => socket.close())
-  log.info('ready', { interface: interfaceName, socket: socket.path })
+  const { backend, aead } = plainPath.path.stats()
+  log.info('ready', { interface: interfaceName, socket: socket.path, backend, aead })
 }
 
 async function shutDown(reason: string, status: number): Promise<void> {

@@ -41,6 +41,8 @@ export interface End {
 export interface EndOptions {
   readonly hasHost?: boolean
   readonly mtuBytes?: number
+  /** A plain WireGuard device. */
+  readonly isPlain?: boolean
 }
 
 export interface EndKind {
@@ -91,7 +93,7 @@ class MemoryUdp implements UdpTransport {
 
 async function openTwinEnd(
   onEvents: (events: DoorEvent[]) => void,
-  { hasHost = false, mtuBytes = MTU_BYTES }: EndOptions = {},
+  { hasHost = false, mtuBytes = MTU_BYTES, isPlain = false }: EndOptions = {},
 ): Promise<End> {
   const written: Uint8Array[] = []
   let udp: MemoryUdp | undefined
@@ -117,6 +119,7 @@ async function openTwinEnd(
         : undefined,
       nowMs: () => clock.nowMs,
       aead: nodeAead,
+      isPlain,
     },
   )
   const { handlers, sent } = udp!
@@ -150,9 +153,9 @@ function openNativeEnd(
   native: NativeFunctions,
   aead: AeadName,
   onEvents: (events: DoorEvent[]) => void,
-  { hasHost = false, mtuBytes = MTU_BYTES }: EndOptions,
+  { hasHost = false, mtuBytes = MTU_BYTES, isPlain = false }: EndOptions,
 ): End {
-  const options = { tunName: undefined, mtuBytes, udpPort: 0, fwmark: 0, onEvents, aead }
+  const options = { tunName: undefined, mtuBytes, udpPort: 0, fwmark: 0, onEvents, aead, isPlain }
   const inner = new NativePath(native, options, hasHost ? 2 : 1)
   const { handle } = inner
   const sent: End['sent'] = []

@@ -26,7 +26,9 @@ export interface NativeFunctions {
   /** Whether such an AEAD can be had here; '' asks for any. */
   hasBackend(name: AeadName | ''): boolean
   /** `manual` 1 or 2: no threads and no sockets, tests feed it by hand; 2 with a host. `aead` '' = the fastest. */
-  create(mtuBytes: number, aead: AeadName | '', manual: 0 | 1 | 2): NativeHandle
+  create(mtuBytes: number, aead: AeadName | '', manual: 0 | 1 | 2, isPlain: Flag): NativeHandle
+  /** The interface has another MTU: padding goes up to it. */
+  setMtu(path: NativeHandle, mtuBytes: number): void
   /** Starts the threads. The interface's descriptor (-1: none) is the path's from here on. */
   start(path: NativeHandle, interfaceFd: number, offload: 0 | 1 | 2, onWake: () => void): void
   /** The sockets (-1: none) are the path's from here on; those of before are closed. */

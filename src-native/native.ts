@@ -34,9 +34,11 @@ const NO_SOCKET = -1
 export interface NativeOptions extends DataPathOptions {
   /** '' = the fastest there is. */
   readonly aead: AeadName | ''
+  /** A plain WireGuard device (`open-plain-path.ts`); otherwise a node of a Tailscale network. */
+  readonly isPlain?: boolean
 }
 
-export async function openNative(addon: Addon, options: NativeOptions): Promise<DataPath> {
+export async function openNative(addon: Addon, options: NativeOptions): Promise<NativePath> {
   const path = new NativePath(addon.dataPath, options, 0)
   try {
     await path.open(addon)
@@ -66,7 +68,7 @@ export class NativePath implements DataPath {
   constructor(native: NativeFunctions, options: NativeOptions, manual: 0 | 1 | 2) {
     this.#native = native
     this.#options = options
-    this.handle = native.create(options.mtuBytes, options.aead, manual)
+    this.handle = native.create(options.mtuBytes, options.aead, manual, options.isPlain === true ? 1 : 0)
   }
 
   async open(addon: Addon): Promise<void> {
@@ -135,6 +137,10 @@ export class NativePath implements DataPath {
   setPeer({ peer, allowedIps, jailed, masquerade }: PeerTable): void {
     const seen = packPrefixes(pairPrefixes(masquerade))
     this.#native.setPeer(this.handle, peer, jailed ? 1 : 0, packPrefixes(allowedIps), seen)
+  }
+
+  setMtu(mtuBytes: number): void {
+    this.#native.setMtu(this.handle, mtuBytes)
   }
 
   setOwnAddresses(addresses: AddressPair): void {

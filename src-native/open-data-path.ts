@@ -40,13 +40,22 @@ export async function openDataPath(
   { prefer, aead }: DataPathKnobs = dataPathKnobs(process.env),
 ): Promise<DataPath> {
   const found = loadAddon()
+  const chosen = chooseDataPath(found, { prefer, aead })
+  return chosen.native === undefined
+    ? openTypeScript(options, found, chosen.whyNotNative)
+    : openNative(chosen.native, { ...options, aead: aead ?? '' })
+}
+
+/** `native`: the addon to use; else why not, undefined when the twin was asked for. */
+export function chooseDataPath(
+  found: LoadedAddon,
+  { prefer, aead }: DataPathKnobs,
+): { readonly native: Addon } | { readonly native?: undefined; readonly whyNotNative: string | undefined } {
   const problem = nativeProblem(found, aead)
-  if (prefer !== 'twin' && problem === undefined && found.ok) {
-    return openNative(found.addon, { ...options, aead: aead ?? '' })
-  }
+  if (prefer !== 'twin' && problem === undefined && found.ok) return { native: found.addon }
   if (prefer === 'native' || aead !== undefined)
     throw new Error(`no native data path: ${problem ?? 'the twin was asked for'}`)
-  return openTypeScript(options, found, prefer === 'twin' ? undefined : problem)
+  return { whyNotNative: prefer === 'twin' ? undefined : problem }
 }
 
 function nativeProblem(found: LoadedAddon, aead: AeadName | undefined): string | undefined {

@@ -1,12 +1,15 @@
 /**
  * The data path of a plain WireGuard device: crypto-key routing and nothing else – no packet filter, no TSMP, every
- * protocol, and a peer's packets come from addresses that are routed back to it. The twin, told so; Linux only, with the addon.
+ * protocol, a peer's packets come from addresses that are routed back to it, and its direct address is where its last
+ * authentic datagram came from. Either data path, told so, with the knobs of `open-data-path.ts`; Linux only, with the addon.
  *
- * Slots hold whatever an interface can carry, because its MTU may be raised while we run.
+ * The twin's slots hold whatever an interface can carry, because its MTU may be raised while we run.
  */
-import { requireAddon } from './addon.ts'
+import { type Addon, requireAddon } from './addon.ts'
 import { addonAead, nodeAead } from './aead.ts'
-import type { DataPath, DoorEvent } from './door.ts'
+import type { DataPath, DataPathOptions, DoorEvent } from './door.ts'
+import { type NativeOptions, openNative } from './native.ts'
+import { chooseDataPath, type DataPathKnobs, dataPathKnobs } from './open-data-path.ts'
 import { slotBytesFor } from './slots.ts'
 import { Tun } from './tun.ts'
 import { openTwin } from './twin.ts'
@@ -20,43 +23,62 @@ export interface PlainPath {
   setFwmark(mark: number): void
   /** The interface has another MTU: padding goes up to it. */
   setMtu(mtuBytes: number): void
+  /** Reports of traffic wait a moment for more; for who wants to know now. */
+  deliver(): void
 }
 
-export async function openPlainPath(options: {
-  readonly tunName: string
+export interface PlainPathOptions {
+  /** Interface to create; undefined for none (tests). */
+  readonly tunName: string | undefined
   readonly mtuBytes: number
   readonly onEvents: (events: DoorEvent[]) => void
-}): Promise<PlainPath> {
-  const { tunName, onEvents } = options
+}
+
+export async function openPlainPath(
+  { tunName, mtuBytes: firstMtu, onEvents }: PlainPathOptions,
+  knobs: DataPathKnobs = dataPathKnobs(process.env),
+): Promise<PlainPath> {
   const addon = requireAddon(`the interface ${tunName}`)
-  const slotBytes = slotBytesFor(LARGEST_PACKET_BYTES)
-  let mark = 0
-  let mtuBytes = options.mtuBytes
-  const path = await openTwin(
-    {
-      tunName,
-      get mtuBytes() {
-        return mtuBytes
-      },
-      udpPort: 0,
-      fwmark: 0,
-      onEvents,
+  let fwmark = 0
+  let mtuBytes = firstMtu
+  const options: NativeOptions = {
+    tunName,
+    get mtuBytes() {
+      return mtuBytes
     },
-    {
-      aead: addonAead(addon) ?? nodeAead,
-      isPlain: true,
-      nowMs: () => performance.now(),
-      openUdp: (port, handlers) => openAddonUdp(addon, { port, mark, slotBytes }, handlers),
-      openTun: (handlers) => new Tun(addon, tunName, mtuBytes, slotBytes, handlers),
+    udpPort: 0,
+    get fwmark() {
+      return fwmark
     },
-  )
-  return {
-    path,
-    setFwmark(next) {
-      mark = next
-    },
-    setMtu(next) {
-      mtuBytes = next
-    },
+    onEvents,
+    aead: knobs.aead ?? '',
+    isPlain: true,
   }
+  const chosen = chooseDataPath({ ok: true, addon }, knobs)
+  const setFwmark = (next: number) => {
+    fwmark = next
+  }
+  if (chosen.native === undefined) {
+    const path = await openPlainTwin(addon, options, chosen.whyNotNative)
+    const setMtu = (next: number) => {
+      mtuBytes = next
+    }
+    return { path, setFwmark, setMtu, deliver() {} } // never waits
+  }
+  const path = await openNative(addon, options)
+  return { path, setFwmark, setMtu: (next) => path.setMtu(next), deliver: () => path.deliver() }
+}
+
+function openPlainTwin(addon: Addon, options: DataPathOptions, whyNotNative: string | undefined): Promise<DataPath> {
+  const { tunName } = options
+  const slotBytes = slotBytesFor(LARGEST_PACKET_BYTES)
+  return openTwin(options, {
+    aead: addonAead(addon) ?? nodeAead,
+    isPlain: true,
+    whyNotNative,
+    nowMs: () => performance.now(),
+    openUdp: (port, handlers) => openAddonUdp(addon, { port, mark: options.fwmark, slotBytes }, handlers),
+    openTun:
+      tunName === undefined ? undefined : (handlers) => new Tun(addon, tunName, options.mtuBytes, slotBytes, handlers),
+  })
 }

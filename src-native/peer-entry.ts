@@ -4,7 +4,7 @@ import { KeypairSlots } from './keypairs.ts'
 import type { OwnAddresses } from './masquerade.ts'
 import type { PacketFields } from './packet-fields.ts'
 import { type ParsedPrefix, prefixHolds } from './prefix-map.ts'
-import type { DatagramSource, SocketAddress } from './slots.ts'
+import { type DatagramSource, type SocketAddress, socketAddress } from './slots.ts'
 
 export class PeerEntry {
   readonly id: PeerId
@@ -59,6 +59,11 @@ export class PeerEntry {
     if (this.#from !== undefined && source.same(this.#fromWords)) return
     source.copyTo(this.#fromWords)
     this.#from = source.text()
+  }
+
+  /** Of a plain device: its packets go to where the peer was heard from. */
+  follow(source: DatagramSource): void {
+    if (this.udp === undefined || !source.same(this.udp.words)) this.udp = socketAddress(source.text())
   }
 
   /** The report, and a clean sheet. */

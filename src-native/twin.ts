@@ -48,7 +48,7 @@ export interface TwinParts {
   readonly openUdp: (port: number, handlers: UdpHandlers) => Promise<UdpTransport>
   readonly openTun: ((handlers: TunHandlers) => HostInterface) | undefined
   readonly aead: AeadKind
-  /** A plain WireGuard device: no filter, no TSMP, and sources must be routed back to the peer (`open-plain-path.ts`). */
+  /** A plain WireGuard device (`open-plain-path.ts`). */
   readonly isPlain?: boolean
   readonly whyNotNative?: string | undefined
   /** Monotonic milliseconds. */
@@ -404,6 +404,7 @@ class Twin implements DataPath {
     this.#up.touch(peer)
     peer.receivedAny = true
     peer.heardFrom(from)
+    if (this.#parts.isPlain === true && from !== 'relay') peer.follow(from)
     peer.rxBytes += datagram.length
     peer.rxPackets++
     if (plain.length === 0) return

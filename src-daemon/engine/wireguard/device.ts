@@ -66,6 +66,7 @@ export class PlainDevice {
   // Asked and told over UAPI ----------------------------------------------------------------------------------------
 
   state(): UapiState {
+    this.#o.plainPath.deliver()
     const counters = this.#path.stats().peers
     const peers: UapiPeerState[] = [...this.#byId.values()].map((peer) => ({
       publicKey: peer.publicKey,
@@ -89,6 +90,7 @@ export class PlainDevice {
 
   async #apply(change: UapiChange): Promise<UapiErrno | undefined> {
     if (this.#closed) return 'EIO'
+    this.#o.plainPath.deliver() // where peers were heard from before this change must not undo it
     const errno = await this.#applySockets(change)
     if (errno !== undefined || this.#closed) return errno ?? 'EIO'
     if (change.privateKey !== undefined) this.#setPrivateKey(change.privateKey ?? undefined)
@@ -228,8 +230,8 @@ export class PlainDevice {
     }
   }
 
+  /** Also when we believe it to be there: the path may have followed the peer elsewhere and not told us yet. */
   #setEndpoint(peer: PlainPeer, endpoint: IpPort): void {
-    if (peer.endpoint === endpoint) return
     peer.endpoint = endpoint
     this.#path.setDestination(peer.id, { udp: endpoint, relay: false })
   }
@@ -250,7 +252,7 @@ export class PlainDevice {
       case 'activity': {
         const peer = this.#byId.get(event.peer)
         if (event.receivedAny && peer !== undefined && event.from !== undefined && event.from !== 'relay') {
-          this.#setEndpoint(peer, event.from)
+          peer.endpoint = event.from // the path has followed by itself
         }
         this.#perform(machine.handleActivity(event, now))
         return

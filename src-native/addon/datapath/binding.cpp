@@ -94,22 +94,38 @@ napi_value hasBackend(napi_env env, napi_callback_info info) {
   return result;
 }
 
-// create(mtuBytes, aead or '', manual 0|1) → handle
+bool isMtu(int64_t mtu) { return mtu >= 68 && mtu <= 65535; }
+
+// create(mtuBytes, aead or '', manual 0|1|2, role 0 node|1 plain) → handle
 napi_value create(napi_env env, napi_callback_info info) {
   Arguments arguments(env, info);
   int64_t mtu = 0;
   std::string name;
   int64_t manual = 0;
-  if (!arguments.readInt(0, mtu) || !arguments.readText(1, name) || !arguments.readInt(2, manual)) return nullptr;
-  if (mtu < 68 || mtu > 65535) return throwErrno(env, "MTU", EINVAL);
+  int64_t role = 0;
+  if (!arguments.readInt(0, mtu) || !arguments.readText(1, name) || !arguments.readInt(2, manual) || !arguments.readInt(3, role)) {
+    return nullptr;
+  }
+  if (!isMtu(mtu)) return throwErrno(env, "MTU", EINVAL);
+  if (role != 0 && role != 1) return throwErrno(env, "role", EINVAL);
   const AeadBackend* aead = chooseAead(name.c_str());
   if (aead == nullptr) return throwErrno(env, "AEAD", ENOSYS);
-  Handle* handle = new Handle{std::make_unique<Path>(*aead, static_cast<uint32_t>(mtu)), env};
+  Handle* handle = new Handle{std::make_unique<Path>(*aead, static_cast<uint32_t>(mtu), role == 1 ? Role::kPlain : Role::kNode), env};
   if (manual != 0) handle->path->recordInstead().hasHost = manual == 2;
   napi_add_env_cleanup_hook(env, Handle::onEnvironmentEnd, handle);
   napi_value result = nullptr;
   napi_create_external(env, handle, Handle::onFinalize, nullptr, &result);
   return result;
+}
+
+// setMtu(handle, mtuBytes)
+napi_value setMtu(napi_env env, napi_callback_info info) {
+  Call call(env, info);
+  int64_t mtu = 0;
+  if (call.path == nullptr || !call.readInt(1, mtu)) return nullptr;
+  if (!isMtu(mtu)) return throwErrno(env, "MTU", EINVAL);
+  call.path->engine().setMtu(static_cast<uint32_t>(mtu));
+  return nullptr;
 }
 
 // start(handle, interface fd or -1, offload 0 none|1 TCP|2 TCP and UDP, onWake): the descriptor is ours from here on.
@@ -533,6 +549,7 @@ struct Export {
 constexpr Export kExports[] = {
     {"hasBackend", hasBackend},
     {"create", create},
+    {"setMtu", setMtu},
     {"start", start},
     {"setSockets", setSockets},
     {"setPeer", setPeer},

@@ -73,9 +73,10 @@ Drop inboundDrop(Verdict verdict) {
 
 // Zero padding to 16, but never beyond the tunnel's MTU.
 uint32_t Engine::paddedLength(uint32_t length) const {
-  const uint32_t last = length > mtuBytes_ ? length % mtuBytes_ : length;
+  const uint32_t most = mtu();
+  const uint32_t last = length > most ? length % most : length;
   const uint32_t rounded = (last + kPadding - 1) / kPadding * kPadding;
-  return length - last + (rounded < mtuBytes_ ? rounded : mtuBytes_);
+  return length - last + (rounded < most ? rounded : most);
 }
 
 Peer* Engine::route(Lane& lane, const PacketFields& p) {
@@ -90,6 +91,10 @@ void Engine::fromHost(Lane& lane, Segments& segments, const uint8_t* packet, uin
   const uint32_t count = segments.count();
   if (!p.read(packet, length)) {
     counters_.drop(length < 20 ? Drop::kOutTooShort : Drop::kOutUnknownProtocol, count);
+    return;
+  }
+  if (isPlain_) {
+    fromHostPlain(lane, segments, p);
     return;
   }
   if (isServiceEcho(packet, p)) {
@@ -125,17 +130,29 @@ void Engine::fromHost(Lane& lane, Segments& segments, const uint8_t* packet, uin
   if (!findChanges(lane, *peer, packet, p, count, changes)) return;
   if (!changes.any()) {
     while (!segments.isEmpty()) {
-      seal(lane, *peer, segments.nextLength(), [&segments](uint8_t* target) { segments.take(target); });
+      seal(lane, *peer, peer->destination, segments.nextLength(), [&segments](uint8_t* target) { segments.take(target); });
     }
     return;
   }
   const uint32_t growth = changes.isVia ? kViaGrowth : 0;
   while (!segments.isEmpty()) {
     const uint32_t size = segments.nextLength() + growth;
-    seal(lane, *peer, size, [&](uint8_t* target) {
+    seal(lane, *peer, peer->destination, size, [&](uint8_t* target) {
       segments.take(target + growth);
       makeChanges(*peer, changes, target, size);
     });
+  }
+}
+
+void Engine::fromHostPlain(Lane& lane, Segments& segments, const PacketFields& p) {
+  Peer* peer = route(lane, p);
+  if (peer == nullptr) {
+    counters_.drop(Drop::kOutNoRoute, segments.count());
+    return;
+  }
+  const Destination to = peer->followedDestination();
+  while (!segments.isEmpty()) {
+    seal(lane, *peer, to, segments.nextLength(), [&segments](uint8_t* target) { segments.take(target); });
   }
 }
 
@@ -165,7 +182,7 @@ void Engine::makeChanges(const Peer& peer, const Changes& changes, uint8_t* pack
   PacketFields p;
   if (!p.read(packet, length)) return;
   if (changes.masquerade) masqueradeOut(packet, p, peer.masquerade, tables_.ownAddresses());
-  if (changes.isSyn) lowerMss(packet, p, mtuBytes_);
+  if (changes.isSyn) lowerMss(packet, p, mtu());
 }
 
 void Engine::answerServiceEcho(Lane& lane, Segments& segments, const PacketFields& p) {
@@ -197,14 +214,14 @@ void Engine::sealOwn(Lane& lane, Peer& peer, const uint8_t* packet, uint32_t len
   PacketFields p;
   const bool isPacket = length > 0 && p.read(packet, length);
   if (isPacket) tables_.filterFor(&peer).remember(p);
-  seal(lane, peer, length, [&](uint8_t* target) {
+  seal(lane, peer, isPlain_ ? peer.followedDestination() : peer.destination, length, [&](uint8_t* target) {
     if (length > 0) memcpy(target, packet, length);
     if (isPacket && peer.hasMasquerade) masqueradeOut(target, p, peer.masquerade, tables_.ownAddresses());
   });
 }
 
 template <typename Fill>
-void Engine::seal(Lane& lane, Peer& peer, uint32_t length, Fill fill) {
+void Engine::seal(Lane& lane, Peer& peer, const Destination& to, uint32_t length, Fill fill) {
   Keypair* keys = peer.current.load(std::memory_order_acquire);
   if (keys == nullptr || keys->isTooOld(lane.nowMs) || keys->sendCounter.load(std::memory_order_relaxed) >= kRejectAfterMessages) {
     fill(lane.scratch.get());
@@ -214,7 +231,6 @@ void Engine::seal(Lane& lane, Peer& peer, uint32_t length, Fill fill) {
   up_.note(peer, length > 0 ? kSentAny | kSentData : kSentAny);
   const uint32_t padded = paddedLength(length);
   const uint32_t size = padded + kMinTransport;
-  const Destination& to = peer.destination;
   const uint32_t before = to.vni >= 0 ? kGeneveBytes : 0;
   uint8_t* room = to.hasUdp ? lane.out.reserve(to.udp, before + size) : nullptr;
   if (room == nullptr && !to.relay) {
@@ -309,6 +325,7 @@ void Engine::open(Lane& lane, Keypair& keys, uint8_t* datagram, uint32_t size, c
   if (lane.heard != &peer) {
     peer.heardFrom(from);
     lane.heard = from == nullptr ? nullptr : &peer;
+    if (isPlain_ && from != nullptr) peer.follow(*from);
   }
   up_.note(peer, length > 0 ? kReceivedAny | kReceivedData : kReceivedAny);
   peer.rxBytes.fetch_add(size, std::memory_order_relaxed);
@@ -324,6 +341,14 @@ void Engine::fromPeer(Lane& lane, Peer& peer, uint8_t* padded, uint32_t length) 
     return;
   }
   p.bytes = p.totalBytes;
+  if (isPlain_) {
+    if (tables_.route(p.v6, p.source) == &peer) {
+      toHost(lane, padded, p.totalBytes);
+    } else {
+      counters_.drop(Drop::kInSource);
+    }
+    return;
+  }
   // A router has thousands of prefixes, most peers two: the short list first.
   const bool owns = peer.allowed.size() <= 8 ? peer.owns(p.v6, p.source)
                                              : tables_.route(p.v6, p.source) == &peer || peer.owns(p.v6, p.source);
@@ -352,7 +377,7 @@ void Engine::fromPeer(Lane& lane, Peer& peer, uint8_t* padded, uint32_t length) 
     reject(lane, peer, p, filter.shieldsUp());
     return;
   }
-  if ((p.tcpFlags & kSynFlag) != 0) lowerMss(padded, p, mtuBytes_);
+  if ((p.tcpFlags & kSynFlag) != 0) lowerMss(padded, p, mtu());
   if (tables_.isLocalService(p.v6, p.destination)) {
     up(UpKind::kLocal);
   } else if (tables_.via().isOn()) {

@@ -2,6 +2,7 @@
 // No sockets, no threads, no clock of its own: a Lane brings what one thread needs, and tests drive it by hand.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 
@@ -35,10 +36,17 @@ struct Lane {
   Peer* heard = nullptr;
 };
 
+// kNode: a node of a Tailscale network. kPlain: a plain WireGuard device – no filter, no TSMP, every protocol; sources must
+// be routed back to the peer, and a peer's direct address follows its last authentic datagram.
+enum class Role : uint8_t { kNode, kPlain };
+
 class Engine {
  public:
-  Engine(Tables& tables, Up& up, Counters& counters, uint32_t mtuBytes)
-      : tables_(tables), up_(up), counters_(counters), mtuBytes_(mtuBytes) {}
+  Engine(Tables& tables, Up& up, Counters& counters, uint32_t mtuBytes, Role role = Role::kNode)
+      : tables_(tables), up_(up), counters_(counters), isPlain_(role == Role::kPlain), mtuBytes_(mtuBytes) {}
+
+  // Of the tunnel; any thread.
+  void setMtu(uint32_t mtuBytes) { mtuBytes_.store(mtuBytes, std::memory_order_relaxed); }
 
   // The caller holds the tables' lock, shared, for each of these.
 
@@ -53,9 +61,10 @@ class Engine {
 
  private:
   Peer* route(Lane& lane, const PacketFields& p);
+  void fromHostPlain(Lane& lane, Segments& segments, const PacketFields& p);
   // `fill(target)` writes the `length` bytes of the packet; called exactly once, also when it goes nowhere.
   template <typename Fill>
-  void seal(Lane& lane, Peer& peer, uint32_t length, Fill fill);
+  void seal(Lane& lane, Peer& peer, const Destination& to, uint32_t length, Fill fill);
   Keypair* keypairOf(const uint8_t* bytes, uint32_t size) const;
   void open(Lane& lane, Keypair& keys, uint8_t* datagram, uint32_t size, const Address* from);
   void fromPeer(Lane& lane, Peer& peer, uint8_t* padded, uint32_t length);
@@ -78,11 +87,13 @@ class Engine {
   void toHostOrVia(Lane& lane, const Peer& peer, uint8_t* packet, const PacketFields& p);
   void reject(Lane& lane, Peer& peer, const PacketFields& p, bool shieldsUp);
   uint32_t paddedLength(uint32_t length) const;
+  uint32_t mtu() const { return mtuBytes_.load(std::memory_order_relaxed); }
 
   Tables& tables_;
   Up& up_;
   Counters& counters_;
-  const uint32_t mtuBytes_;
+  const bool isPlain_;
+  std::atomic<uint32_t> mtuBytes_;
 };
 
 }  // namespace pintail

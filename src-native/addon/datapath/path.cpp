@@ -39,11 +39,11 @@ void closeFd(int& fd) {
 
 }  // namespace
 
-Path::Path(const AeadBackend& aead, uint32_t mtuBytes)
+Path::Path(const AeadBackend& aead, uint32_t mtuBytes, Role role)
     : aead_(aead),
       up_(counters_),
       tables_(aead, up_),
-      engine_(tables_, up_, counters_, mtuBytes),
+      engine_(tables_, up_, counters_, mtuBytes, role),
       wire_(up_, counters_),
       hostOut_(std::make_unique<NoHost>()),
       hostOutOfReceiver_(std::make_unique<NoHost>()),

@@ -20,7 +20,7 @@ enum class Offload : uint8_t { kNone, kTcpOnly, kTcpAndUdp };
 
 class Path {
  public:
-  Path(const AeadBackend& aead, uint32_t mtuBytes);
+  Path(const AeadBackend& aead, uint32_t mtuBytes, Role role);
   ~Path();
 
   // Before start(). Both take over the descriptor.

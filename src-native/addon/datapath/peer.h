@@ -1,6 +1,7 @@
 // One peer and its keypairs, as the packet threads see them. Who may change what:
 //   plain members   only JavaScript's thread, holding the tables' lock exclusively
 //   atomics         anybody who holds the lock at all
+//   destination     of a plain device: the receiving thread, too, which follows the peer (`follow`)
 #pragma once
 
 #include <atomic>
@@ -88,6 +89,17 @@ struct Peer {
     std::lock_guard<std::mutex> lock(fromMutex);
     from = address == nullptr ? From::kRelay : From::kDirect;
     if (address != nullptr) fromAddress = *address;
+  }
+  // Of a plain device: one packet thread moves the direct address, under the mutex, and the others ask under it, too.
+  void follow(const Address& address) {
+    if (destination.hasUdp && destination.udp == address) return;  // nobody else changes it while the lock is held
+    std::lock_guard<std::mutex> lock(fromMutex);
+    destination.hasUdp = true;
+    destination.udp = address;
+  }
+  Destination followedDestination() {
+    std::lock_guard<std::mutex> lock(fromMutex);
+    return destination;
   }
 };
 
