@@ -2,44 +2,15 @@ import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { eventually } from '../../../lab/eventually.ts'
+import { addressesOf, ip, networkSnapshot, routes, rules } from './host-state.lab.ts'
 import { openLinuxRouter } from './linux.ts'
 import { changesDuring } from './monitored.lab.ts'
 import { plainRouterConfig, type Router, type RouterConfig } from './port.ts'
 
 const device = `dmr${process.pid % 10_000}`
 const other = `dmo${process.pid % 10_000}`
-const ip = (...words: string[]): string => execFileSync('ip', words, { encoding: 'utf8' })
-const quietly = (...words: string[]): string => {
-  try {
-    return execFileSync('ip', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] })
-  } catch {
-    return '' // an empty table is an error
-  }
-}
-const linesOf = (text: string): string[] =>
-  text
-    .split('\n')
-    .map((line) => line.trim().replace(/\s+/g, ' '))
-    .filter(Boolean)
-const addresses = (): (string | undefined)[] =>
-  [...ip('-o', 'address', 'show', 'dev', device, 'scope', 'global').matchAll(/inet6? (\S+)/g)].map((m) => m[1]).sort()
-const routes = (): string[] =>
-  [...linesOf(quietly('route', 'show', 'table', '52')), ...linesOf(quietly('-6', 'route', 'show', 'table', '52'))].map(
-    (line) => line.replace(/( (scope link|linkdown|metric 1024|pref medium|dev lo|proto 152))+/g, ''),
-  )
-const rules = (): string[] => [...linesOf(ip('rule')), ...linesOf(ip('-6', 'rule')).map((line) => `-6 ${line}`)]
-/** Everything that the host has of network settings. */
-const snapshot = (): string =>
-  [
-    ip('-d', '-o', 'link', 'show', device).replace(/qlen \d+|qdisc \S+|state \S+/g, ''),
-    ip('-o', 'address'),
-    ip('-d', 'rule'),
-    ip('-d', '-6', 'rule'),
-    ip('-d', 'route', 'show', 'table', 'all'),
-    // The kernel's own multicast and link-local routes come and go a moment after links do.
-    quietly('-6', '-d', 'route', 'show', 'table', '52'),
-    quietly('-6', '-d', 'route', 'show', 'table', 'main'),
-  ].join('\n')
+const addresses = () => addressesOf(device)
+const snapshot = () => networkSnapshot(device)
 
 const desired: RouterConfig = {
   ...plainRouterConfig,

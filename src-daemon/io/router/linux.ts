@@ -5,6 +5,8 @@
  */
 import { openNetworkWatch } from '../../../src-native/network-watch.ts'
 import { errorText } from '../log/log.ts'
+import { Firewall } from './firewall.ts'
+import { hostAdvice } from './host-advice.ts'
 import { findConflict, IpProgram, type Look } from './ip-program.ts'
 import { interfaceDown, type NetworkState, networkStateOf } from './network-state.ts'
 import { planBatches } from './plan.ts'
@@ -46,6 +48,7 @@ interface Memory {
 class LinuxRouter implements Router {
   readonly #device: string
   readonly #ip: IpProgram
+  readonly #firewall: Firewall
   readonly #options: LinuxRouterOptions
   readonly #budget = new RepairBudget(performance.now())
   readonly #watch: ReturnType<typeof openNetworkWatch>
@@ -59,6 +62,7 @@ class LinuxRouter implements Router {
   constructor(device: string, ip: IpProgram, options: LinuxRouterOptions) {
     this.#device = device
     this.#ip = ip
+    this.#firewall = new Firewall(device, options.folders)
     this.#options = options
     this.#watch = openNetworkWatch(() => this.#planAudit())
   }
@@ -68,9 +72,7 @@ class LinuxRouter implements Router {
   }
 
   forget(): void {
-    void this.#serial(async () => {
-      this.#memory = undefined
-    })
+    void this.#serial(async () => this.#forget())
   }
 
   async close(): Promise<void> {
@@ -86,8 +88,14 @@ class LinuxRouter implements Router {
       if (extent === 'all-but-closed' && look.state.closed.size > 0) return
       this.#memory = { look, state: look.state }
       await this.#bring(interfaceDown)
-      this.#memory = undefined
+      await this.#firewall.apply(undefined, look.facts)
+      this.#forget()
     })
+  }
+
+  #forget(): void {
+    this.#memory = undefined
+    this.#firewall.forget()
   }
 
   async #apply(desired: RouterConfig | undefined): Promise<RouterResult> {
@@ -95,28 +103,35 @@ class LinuxRouter implements Router {
       return await this.#try(desired)
     } catch {
       // Somebody else changed something under us, perhaps; look and try once more.
-      this.#memory = undefined
+      this.#forget()
     }
     try {
       return await this.#try(desired)
     } catch (error) {
-      this.#memory = undefined
+      this.#forget()
       return { kind: 'failed', message: errorText(error) }
     }
   }
 
   async #try(desired: RouterConfig | undefined): Promise<RouterResult> {
     const { look } = await this.#remember(desired)
-    if (desired !== undefined) {
-      const conflict = findConflict(this.#device, look, desired)
-      if (conflict !== undefined) {
-        this.#memory = undefined
-        return conflict
-      }
+    if (desired === undefined) {
+      this.#desired = undefined
+      await this.#bring(interfaceDown)
+      await this.#firewall.apply(undefined, look.facts)
+      return { kind: 'applied', warnings: [] }
     }
+    const conflict = findConflict(this.#device, look, desired) ?? (await this.#firewall.findConflict(desired))
+    if (conflict !== undefined) {
+      this.#forget()
+      return conflict
+    }
+    // Nothing comes in through the tunnel before there are rules about it.
+    const firewall = await this.#firewall.apply(desired, look.facts)
     await this.#bring(networkStateOf(desired, look.facts))
     this.#desired = desired
-    return { kind: 'applied', warnings: [] }
+    const advice = await hostAdvice(this.#device, desired, look, firewall)
+    return { kind: 'applied', warnings: [...firewall.warnings, ...advice] }
   }
 
   /** New addresses are a reason to look whether somebody else has them. */
@@ -160,17 +175,21 @@ class LinuxRouter implements Router {
       this.#memory = { look, state: look.state }
       const want = networkStateOf(desired, look.facts)
       const { policyRouting } = look.facts
-      if (planBatches({ device: this.#device, policyRouting }, look.state, want).length === 0) return
+      const isNetworkRight = planBatches({ device: this.#device, policyRouting }, look.state, want).length === 0
+      const isFirewallRight = await this.#firewall.isIntact()
+      if (isNetworkRight && isFirewallRight) return
       const waitMs = this.#budget.take(startedMs)
       if (waitMs > 0) {
         this.#restUntilMs = startedMs + waitMs
         this.#planAudit()
         return
       }
+      this.#firewall.forget()
+      if (!isFirewallRight) await this.#firewall.apply(desired, look.facts)
       const lines = await this.#bring(want)
       this.#options.onRepair?.(lines)
     } catch {
-      this.#memory = undefined // the next apply looks and says what is wrong
+      this.#forget() // the next apply looks and says what is wrong
     } finally {
       const endedMs = performance.now()
       this.#restUntilMs = Math.max(this.#restUntilMs, endedMs + REST_PER_LOOK * (endedMs - startedMs))
