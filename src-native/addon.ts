@@ -28,7 +28,7 @@ export interface AeadHandle {
 }
 
 /** As in `addon/module.cpp`. */
-const VERSION = 6
+const VERSION = 7
 
 /** 0: packets only. 1: a virtio header before each, TCP in super-packets. 2: UDP too. */
 export type TunOffload = 0 | 1 | 2

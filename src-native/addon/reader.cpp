@@ -1,8 +1,6 @@
 // A thread that reads one descriptor (TUN or UDP) into batch buffers which JavaScript owns, and calls JavaScript once
 // per batch. What arrives joined (TCP super-packets, UDP_GRO) is cut into slots here. The callback reads the ArrayBuffer and,
 // by returning, gives it back. When all buffers are full the thread waits, and the kernel's own queue is the only one that grows.
-#include <netinet/in.h>
-#include <netinet/udp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -12,11 +10,13 @@
 #include <cerrno>
 #include <condition_variable>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <thread>
 #include <vector>
 
+#include "datapath/receiver.h"
 #include "glue.h"
 #include "offload.h"
 #include "segments.h"
@@ -28,13 +28,13 @@ namespace {
 
 constexpr uint32_t kBatches = 3;
 constexpr uint32_t kMaxSlots = 256;
-constexpr uint32_t kJoinedMessages = 32;
-constexpr size_t kJoinedBytes = 65536;
 
 class Reader {
  public:
   Reader(int fd, bool udp, bool offload, uint32_t slotBytes, uint32_t slots)
-      : fd_(fd), udp_(udp), offload_(offload), slotBytes_(slotBytes), slots_(slots), stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+      : fd_(fd), udp_(udp), offload_(offload), slotBytes_(slotBytes), slots_(slots), stop_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (udp) receiver_ = std::make_unique<Receiver>();
+  }
 
   // Makes the buffers and the thread; answers the array of buffers, or nullptr with an exception pending.
   napi_value start(napi_env env, napi_value callback);
@@ -53,7 +53,6 @@ class Reader {
   int fillTun(uint8_t* batch);
   int fillOffload(uint8_t* batch);
   int fillUdp(uint8_t* batch);
-  int receiveJoined();
   void hand(uint32_t batch, int count);
 
   const int fd_;
@@ -85,20 +84,11 @@ class Reader {
   std::vector<uint8_t> super_;
   Segments segments_;
 
-  // Datagrams as received, and how far the current ones are cut; they may span batches.
-  struct Joined {
-    uint8_t address[kAddressSize];
-    uint32_t length;
-    uint32_t segment;
-    uint32_t offset;
-  };
-  std::vector<uint8_t> joinedBytes_;
-  Joined joined_[kJoinedMessages] = {};
-  uint32_t joinedNext_ = 0;
-  uint32_t joinedCount_ = 0;
-
-  mmsghdr messages_[kJoinedMessages];
-  iovec vectors_[kJoinedMessages];
+  // Of UDP: datagrams as received, and how far the current ones are cut; they may span batches.
+  std::unique_ptr<Receiver> receiver_;
+  uint32_t bunch_ = 0;
+  uint32_t bunches_ = 0;
+  uint32_t offset_ = 0;
 };
 
 napi_value Reader::start(napi_env env, napi_value callback) {
@@ -290,64 +280,36 @@ int Reader::fillUdp(uint8_t* batch) {
   const uint32_t room = slotBytes_ - kSlotHeader;
   uint32_t count = 0;
   while (count < slots_) {
-    if (joinedNext_ == joinedCount_) {
-      const int error = receiveJoined();
-      if (error != 0) return count > 0 || error == EAGAIN ? static_cast<int>(count) : -error;
+    if (bunch_ == bunches_) {
+      const int received = receiver_->receive(fd_);
+      bunch_ = bunches_ = offset_ = 0;
+      if (received > 0) {
+        bunches_ = static_cast<uint32_t>(received);
+      } else if (count > 0 || (received != -EBADF && received != -ENOTSOCK && received != -EINVAL)) {
+        break;  // what a network did to earlier datagrams says nothing about the next
+      } else {
+        return received;
+      }
+      continue;
     }
-    Joined& joined = joined_[joinedNext_];
-    const uint32_t left = joined.length - joined.offset;
-    const uint32_t length = left < joined.segment ? left : joined.segment;
-    if (length > room) {
+    const Receiver::Bunch& bunch = receiver_->bunch(bunch_);
+    const uint32_t left = bunch.size - offset_;
+    const uint32_t length = left < bunch.segment ? left : bunch.segment;
+    if (length > room || bunch.truncated) {
       truncated_.fetch_add(1, std::memory_order_relaxed);  // nothing we speak is that long
     } else {
       uint8_t* slot = batch + static_cast<size_t>(count) * slotBytes_;
       memcpy(slot, &length, sizeof length);
-      memcpy(slot + kAddressOffset, joined.address, kAddressSize);
-      memcpy(slot + kSlotHeader, joinedBytes_.data() + joinedNext_ * kJoinedBytes + joined.offset, length);
+      memcpy(slot + kAddressOffset, bunch.from.bytes, kAddressSize);
+      memcpy(slot + kSlotHeader, bunch.bytes + offset_, length);
       count++;
     }
-    joined.offset += length;
-    if (joined.offset >= joined.length) joinedNext_++;
+    offset_ += length;
+    if (offset_ < bunch.size && !bunch.truncated) continue;
+    bunch_++;
+    offset_ = 0;
   }
   return static_cast<int>(count);
-}
-
-// 0, EAGAIN, or an errno after which reading makes no sense.
-int Reader::receiveJoined() {
-  if (joinedBytes_.empty()) joinedBytes_.resize(kJoinedMessages * kJoinedBytes);
-  alignas(cmsghdr) uint8_t control[kJoinedMessages][CMSG_SPACE(sizeof(int))];
-  for (uint32_t i = 0; i < kJoinedMessages; i++) {
-    vectors_[i] = {joinedBytes_.data() + i * kJoinedBytes, kJoinedBytes};
-    memset(&messages_[i], 0, sizeof messages_[i]);
-    msghdr& header = messages_[i].msg_hdr;
-    header.msg_name = joined_[i].address;
-    header.msg_namelen = kAddressSize;
-    header.msg_iov = &vectors_[i];
-    header.msg_iovlen = 1;
-    header.msg_control = control[i];
-    header.msg_controllen = sizeof control[i];
-  }
-  joinedNext_ = joinedCount_ = 0;
-  const int received = recvmmsg(fd_, messages_, kJoinedMessages, MSG_DONTWAIT, nullptr);
-  if (received < 0) {
-    const int error = errno;
-    return error == EBADF || error == ENOTSOCK || error == EINVAL ? error : EAGAIN;
-  }
-  for (uint32_t i = 0; i < static_cast<uint32_t>(received); i++) {
-    Joined& joined = joined_[i];
-    joined.length = messages_[i].msg_len;
-    joined.offset = 0;
-    joined.segment = joined.length > 0 ? joined.length : 1;
-    msghdr& header = messages_[i].msg_hdr;
-    for (cmsghdr* entry = CMSG_FIRSTHDR(&header); entry != nullptr; entry = CMSG_NXTHDR(&header, entry)) {
-      if (entry->cmsg_level != SOL_UDP || entry->cmsg_type != UDP_GRO) continue;
-      int segment = 0;
-      memcpy(&segment, CMSG_DATA(entry), sizeof segment);
-      if (segment > 0) joined.segment = static_cast<uint32_t>(segment);
-    }
-  }
-  joinedCount_ = static_cast<uint32_t>(received);
-  return joinedCount_ == 0 ? EAGAIN : 0;
 }
 
 struct Handle {

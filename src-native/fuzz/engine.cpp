@@ -4,7 +4,7 @@
 // What must hold: no counter is used twice under one key; what leaves opens to what was to be sent, padded with zeros; what
 // reaches the host came sealed from a peer that owns its source, once; every packet ends in exactly one place or counter.
 //
-// Input: steps of u8 kind and what that needs.
+// Input: steps of u8 kind and what that needs. `plain.cpp` is the same for a plain WireGuard device.
 #include "../addon/datapath/engine.h"
 #include "../addon/datapath/mss.h"
 #include "../addon/datapath/service-echo.h"
@@ -19,6 +19,10 @@ using namespace pintail;
 
 namespace {
 
+#ifndef FUZZ_ROLE
+#define FUZZ_ROLE Role::kNode
+#endif
+constexpr bool kIsPlain = FUZZ_ROLE == Role::kPlain;
 constexpr uint32_t kMtu = 1280;
 constexpr uint32_t kOverhead = 32;
 
@@ -31,7 +35,7 @@ void keysOf(uint32_t local, uint8_t (&keys)[2 * kKeySize]) {
 // What passes unchanged but for the MSS of a SYN; the other changes have a target of their own (changes.cpp).
 fuzz::Bytes onItsWay(fuzz::Bytes packet) {
   PacketFields p;
-  if (!packet.empty() && p.read(packet.data(), static_cast<uint32_t>(packet.size())) && (p.tcpFlags & kSynFlag) != 0) {
+  if (!kIsPlain && !packet.empty() && p.read(packet.data(), static_cast<uint32_t>(packet.size())) && (p.tcpFlags & kSynFlag) != 0) {
     lowerMss(packet.data(), p, kMtu);
   }
   return packet;
@@ -74,7 +78,7 @@ struct Record {
 
 class Bench {
  public:
-  explicit Bench(fuzz::Input& input) : in(input), up(counters), tables(backend(), up), engine(tables, up, counters, kMtu), lane(wire, host) {}
+  explicit Bench(fuzz::Input& input) : in(input), up(counters), tables(backend(), up), engine(tables, up, counters, kMtu, FUZZ_ROLE), lane(wire, host) {}
 
   void step();
 
@@ -273,7 +277,7 @@ void Bench::settle(uint32_t expected, const std::vector<fuzz::Bytes>& outbound) 
     const size_t size = d.size() - kOverhead;
     CHECK(backend().openWith(keys, nonce, nullptr, 0, &d[16], size));
     // Ours, in order, then zeros. A rejection of ours is a 27-byte TSMP packet nobody asked for.
-    const bool isReject = outbound.empty() && size == 32 && d[16] == 0x45 && d[16 + 9] == 99;
+    const bool isReject = !kIsPlain && outbound.empty() && size == 32 && d[16] == 0x45 && d[16 + 9] == 99;
     if (isReject) continue;
     bool found = false;
     while (next < outbound.size() && !found) {
@@ -329,7 +333,7 @@ void Bench::fromHost() {
   engine.fromHost(lane, segments, given.data(), length);
   // Only the answer to an echo request comes back at once.
   PacketFields p;
-  const bool isEcho = p.read(bytes.data(), length) && isServiceEcho(bytes.data(), p);
+  const bool isEcho = !kIsPlain && p.read(bytes.data(), length) && isServiceEcho(bytes.data(), p);
   CHECK(host.written.empty() || isEcho);
   settle(static_cast<uint32_t>(wanted.size()), wanted);
   host.written.clear();
@@ -384,12 +388,21 @@ void Bench::sealed() {
 
   fuzz::Exact copy(d);
   const Address from = address();
+  const uint64_t heard = peer == nullptr ? 0 : peer->rxPackets.load();
+  const Destination toBefore = peer == nullptr ? Destination{} : peer->destination;
   const uint64_t expired = counters.drops(static_cast<size_t>(Drop::kInKeypairExpired));
   const bool isOld = pair != nullptr && lane.nowMs > pair->createdAtMs && lane.nowMs - pair->createdAtMs >= kRejectAfterMs;
   if (relayed) engine.fromRelay(lane, copy.data(), static_cast<uint32_t>(d.size()));
   else engine.fromNetwork(lane, copy.data(), static_cast<uint32_t>(d.size()), from);
 
   CHECK(counters.drops(static_cast<size_t>(Drop::kInKeypairExpired)) == expired + (isOld ? 1 : 0));
+  if (peer != nullptr) {
+    // Only what is authentic and new moves a peer, and only that of a plain device.
+    const bool follows = kIsPlain && !relayed && peer->rxPackets.load() > heard;
+    const Destination& to = peer->destination;
+    CHECK(to.hasUdp == (follows || toBefore.hasUdp) && to.udp == (follows ? from : toBefore.udp));
+    CHECK(to.relay == toBefore.relay && to.vni == toBefore.vni);
+  }
   CHECK(host.written.size() <= 1);
   for (const fuzz::Bytes& w : host.written) {
     CHECK(!spoiled && pair != nullptr && host.there);
@@ -398,9 +411,13 @@ void Bench::sealed() {
     CHECK(w.size() <= padded && std::equal(w.begin(), w.end(), expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(std::min(w.size(), plain.size()))));
     PacketFields p;
     CHECK(p.read(w.data(), static_cast<uint32_t>(w.size())) && p.totalBytes == w.size());
-    CHECK(p.protocol != kTsmp && p.protocol != kProtocolUnknown);
     CHECK(tables.peer(id) == peer && peer->owns(p.v6, p.source));
-    CHECK(!tables.isLocalService(p.v6, p.destination));
+    if (kIsPlain) {
+      CHECK(tables.route(p.v6, p.source) == peer);
+    } else {
+      CHECK(p.protocol != kTsmp && p.protocol != kProtocolUnknown);
+      CHECK(!tables.isLocalService(p.v6, p.destination));
+    }
   }
   settle(padded == 0 && drops() == before && pair != nullptr ? 0 : 1, {});
   host.written.clear();
