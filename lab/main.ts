@@ -2,9 +2,23 @@
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { stockProgram } from './daemon.ts'
 import { discard } from './demo-network.ts'
 import { Sheet } from './measure-line.ts'
 import { demoCheck } from './scenarios/demo-check.ts'
+import { exitBlock } from './scenarios/exit-block.ts'
+import { exitBypass } from './scenarios/exit-bypass.ts'
+
+const hasStock = stockProgram('tailscaled') !== undefined
+
+/** Every mix of our nodes and stock ones, where there are stock ones. */
+const mixes: readonly (readonly [client: 'ours' | 'stock', exit: 'ours' | 'stock'])[] = hasStock
+  ? [
+      ['ours', 'ours'],
+      ['ours', 'stock'],
+      ['stock', 'ours'],
+    ]
+  : [['ours', 'ours']]
 
 interface Scenario {
   readonly about: string
@@ -16,6 +30,22 @@ const scenarios: Record<string, Scenario> = {
     about: 'the embedded network: joined, direct or relayed as its routers say, survives cuts, kills and a lost server',
     run: ({ sheet, folder, progress, quick }) =>
       demoCheck({ sheet, folder, progress, ...(quick ? { controlOutageMs: 10_000 } : {}) }),
+  },
+  'exit-bypass': {
+    about: 'U17: an exit node and a company VPN side by side, ours and stock mixed',
+    run: async ({ sheet, folder, progress }) => {
+      for (const [client, exit] of mixes) {
+        progress(`${client} client, ${exit} exit node`)
+        await exitBypass(sheet, { folder: join(folder, `${client}-${exit}`), client, exits: [exit] })
+      }
+    },
+  },
+  'exit-block': {
+    about: 'the exit node dies: nothing leaves uncovered for a minute; another takes over when asked',
+    run: async ({ sheet, folder, quick }) => {
+      const exits = ['ours', hasStock ? 'stock' : 'ours'] as const
+      await exitBlock(sheet, { folder, client: 'ours', exits, watchSeconds: quick ? 10 : 60 })
+    },
   },
 }
 
