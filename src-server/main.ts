@@ -1,6 +1,6 @@
 /** The program `pintail-control`: verbs, exit status, and nothing else. */
 import { Command } from 'commander'
-import { healthCommand, keyCommands, nodeCommands, userCommands } from './commands/admin.ts'
+import { healthCommand, keyCommands, nodeCommands, routeCommands, userCommands } from './commands/admin.ts'
 import { configTestCommand, initCommand, serveCommand } from './commands/serve.ts'
 import { version } from './version.ts'
 
@@ -20,6 +20,7 @@ const program = new Command('pintail-control')
   .addCommand(userCommands(output))
   .addCommand(keyCommands(output))
   .addCommand(nodeCommands(output))
+  .addCommand(routeCommands(output))
   .addCommand(healthCommand(output))
   .addCommand(
     new Command('version')

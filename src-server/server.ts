@@ -28,6 +28,7 @@ import { type Certificate, keepCertificate, pinOf, readCertificate } from './rel
 import { RelayPart } from './relay/relay-part.ts'
 import { RelayServer } from './relay/relay-server.ts'
 import { openStun } from './relay/stun-server.ts'
+import { autoApproval, Routing } from './routing/routing.ts'
 import { openDatabase } from './store/database.ts'
 import { hasKeyFile, keepPrivateKey } from './store/key-file.ts'
 import { Store } from './store/store.ts'
@@ -93,13 +94,18 @@ async function open(
   }
   const relay = await openRelay(config, tls, mayRelay, log, now, closers)
 
-  const hub = new Hub({ registry, now, random01: Math.random, offlineAfterMs: config.node.offline_after })
+  const routing = new Routing({
+    auto: autoApproval(config.auto_approve),
+    userName: ({ userId }) => (userId === null ? undefined : registry.users.get(userId)?.name),
+  })
+  const hub = new Hub({ registry, routing, now, random01: Math.random, offlineAfterMs: config.node.offline_after })
   const context: MapContext = {
     baseDomain: config.dns.base_domain,
     taildrop: config.taildrop.enabled,
     policy: allowAll,
     now,
     isOnline: (id) => hub.isOnline(id),
+    routes: (id) => routing.of(id),
   }
   const domain = config.dns.base_domain
   const maps = new Maps({

@@ -1,5 +1,6 @@
 /** The administration API: a table of routes over the registry. It knows nothing of sockets (`admin/socket.ts`). */
 import { z } from 'zod'
+import { parsePrefix, prefixText } from '../../src-protocol/wire/ip.ts'
 import { parseDurationMs } from '../config/duration.ts'
 import type { PendingLogins } from '../control/pending-logins.ts'
 import type { MapContext } from '../mapper/node.ts'
@@ -64,6 +65,19 @@ const withId = z.object({ id: z.union([z.string(), z.number()]) })
 const registration = z.object({ authId: z.string(), user: z.string() })
 const expiry = z.object({ expiry: z.string().nullish(), disableExpiry: z.boolean().optional() })
 
+const approval = z.object({
+  routes: z
+    .array(
+      z.string().transform((text, context) => {
+        const prefix = parsePrefix(text)
+        if (prefix.ok) return prefixText(prefix.value)
+        context.addIssue({ code: 'custom', message: `"${text.slice(0, 60)}" is no route; expected 10.0.0.0/8 or such` })
+        return z.NEVER
+      }),
+    )
+    .max(512),
+})
+
 interface Call {
   readonly door: AdminDoor
   readonly parts: readonly string[]
@@ -126,6 +140,11 @@ const routes: { readonly [route: string]: (call: Call) => Answer } = {
     const wish = parse(expiry, body)
     const at = wish.disableExpiry ? null : momentOf(door, wish.expiry ?? undefined, 0)
     const node = must(await door.registry.setExpiry(findNode(door, parts[0]!).id, at))
+    return { node: nodeShape(door.registry, door.context, node) }
+  },
+  'POST /node/*/approve_routes': async ({ door, parts, body }) => {
+    const { routes } = parse(approval, body)
+    const node = must(await door.registry.approveRoutes(findNode(door, parts[0]!).id, routes))
     return { node: nodeShape(door.registry, door.context, node) }
   },
   'POST /node/*/rename/*': async ({ door, parts }) => {

@@ -2,6 +2,7 @@
 import { fullName, type MapContext } from '../mapper/node.ts'
 import { isExpired, type NodeRecord, type PreAuthKey, type User } from '../registry/model.ts'
 import type { Registry } from '../registry/registry.ts'
+import { offeredRoutes } from '../routing/offers.ts'
 
 export interface UserShape {
   id: string
@@ -45,6 +46,12 @@ export interface NodeShape {
   tags: string[]
   endpoints: string[]
   homeDerp: number
+  /** What it offers to route. */
+  availableRoutes: string[]
+  /** By an administrator. */
+  approvedRoutes: string[]
+  /** In effect. */
+  subnetRoutes: string[]
   capVersion: number
   os: string
   clientVersion: string
@@ -83,6 +90,7 @@ export function keyShape(registry: Registry, key: PreAuthKey, text?: string): Ke
 
 export function nodeShape(registry: Registry, context: MapContext, node: NodeRecord): NodeShape {
   const { hostinfo } = node
+  const { exit, primary } = context.routes(node.id)
   return {
     id: String(node.id),
     machineKey: node.machineKey,
@@ -103,6 +111,9 @@ export function nodeShape(registry: Registry, context: MapContext, node: NodeRec
     tags: [...node.tags],
     endpoints: [...node.endpoints],
     homeDerp: node.homeDerp,
+    availableRoutes: offeredRoutes(node.hostinfo),
+    approvedRoutes: [...node.approvedRoutes],
+    subnetRoutes: [...exit, ...primary],
     capVersion: node.capVersion,
     os: typeof hostinfo.OS === 'string' ? hostinfo.OS : '',
     clientVersion: typeof hostinfo.IPNVersion === 'string' ? hostinfo.IPNVersion : '',

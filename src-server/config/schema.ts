@@ -118,6 +118,12 @@ const embeddedDerp = z.strictObject({
   verify_clients: z.boolean().default(true),
 })
 
+const route = z.string().refine((text) => {
+  const prefix = parsePrefix(text)
+  return prefix.ok && prefixText(prefix.value) === text
+}, 'expected a network such as 10.0.0.0/8, without host bits')
+const approver = z.string().min(1, 'expected a tag (tag:router), the name of a user, or the name of a node')
+
 export const configSchema = z
   .strictObject({
     server_url: serverUrl,
@@ -173,6 +179,13 @@ export const configSchema = z
         server: embeddedDerp.prefault({}),
         regions: z.array(derpRegion).default([]),
         paths: z.array(z.string()).default([]),
+      })
+      .prefault({}),
+    auto_approve: z
+      .strictObject({
+        /** Network → tags, users or nodes whose routes inside of it need no administrator. */
+        routes: z.record(route, z.array(approver).min(1)).default({}),
+        exit_node: z.array(approver).default([]),
       })
       .prefault({}),
     taildrop: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),

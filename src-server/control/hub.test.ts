@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
+import type { Node } from '../../src-contract/control/map.ts'
 import { parseConfig } from '../config/load.ts'
 import { derpMap } from '../mapper/derp-map.ts'
 import { dnsConfig, reverseZones } from '../mapper/dns.ts'
@@ -7,6 +8,8 @@ import type { MapContext } from '../mapper/node.ts'
 import { allowAll, type Policy } from '../policy/policy.ts'
 import type { NodeRecord } from '../registry/model.ts'
 import { Registry } from '../registry/registry.ts'
+import { type AutoApproval, nobodyByItself } from '../routing/offers.ts'
+import { Routing } from '../routing/routing.ts'
 import { openDatabase } from '../store/database.ts'
 import { Store } from '../store/store.ts'
 import { Hub, type MapSink } from './hub.ts'
@@ -17,15 +20,17 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
 
-async function network(o: { keepAliveMs?: number; policy?: Policy } = {}) {
+async function network(o: { keepAliveMs?: number; policy?: Policy; auto?: AutoApproval } = {}) {
   const registry = await Registry.open(new Store(await openDatabase(':memory:')), {
     v4: '100.64.0.0/10',
     v6: 'fd7a:115c:a1e0::/48',
     nodeExpiryMs: 0,
     now: Date.now,
   })
+  const routing = new Routing({ auto: o.auto ?? nobodyByItself, userName: () => 'alice' })
   const hub = new Hub({
     registry,
+    routing,
     now: Date.now,
     random01: () => 0,
     offlineAfterMs: 50,
@@ -37,6 +42,7 @@ async function network(o: { keepAliveMs?: number; policy?: Policy } = {}) {
     policy: o.policy ?? allowAll,
     now: Date.now,
     isOnline: (id) => hub.isOnline(id),
+    routes: (id) => routing.of(id),
   }
   hub.setMaps(new Maps({ registry, context, derpMap: derpMap(undefined, []), dns: {}, domain: 'x.test' }))
   closers.push(
@@ -116,6 +122,50 @@ test('[SRV-3.7] what comes together travels together, in the smallest form', asy
     PeersChanged: [{ ID: c.id, Hostinfo: { OS: 'linux' } }],
   })
   expect(sink.messages.at(-1)).not.toHaveProperty('Node')
+})
+
+test('[SRV-R2] [SRV-R3] offered, approved, in effect; the router dies and the other has it; nobody flaps back', async () => {
+  const { registry, hub, add } = await network()
+  const [a, b, c] = [await add('a'), await add('b'), await add('c')]
+  const offer = { RoutableIPs: ['10.0.0.0/8', '0.0.0.0/0', '::/0', '100.64.0.0/16', '10.9.9.9/8', 'nonsense'] }
+  for (const node of [b, c]) registry.update(node.id, { hostinfo: { Hostname: `h${node.id}`, ...offer } })
+  const sink = new Sink()
+  hub.open(a, false, sink)
+  const sessions = [b, c].map((node) => hub.open(registry.nodes.get(node.id)!, false, new Sink()))
+  const view = (id: number): string => {
+    const peers = sink.messages.flatMap((m) => [...((m.Peers as Node[]) ?? []), ...((m.PeersChanged as Node[]) ?? [])])
+    const node = peers.findLast((peer) => peer.ID === id)
+    return [...(node?.AllowedIPs ?? []).slice(2), '|', ...(node?.PrimaryRoutes ?? [])].join(' ')
+  }
+  expect([view(b.id), view(c.id)]).toEqual(['|', '|'])
+  for (const node of [b, c]) await registry.approveRoutes(node.id, ['10.0.0.0/8', '0.0.0.0/0', '::/0', '172.16.0.0/12'])
+  await expect.poll(() => view(b.id)).toBe('0.0.0.0/0 ::/0 10.0.0.0/8 | 10.0.0.0/8')
+  await expect.poll(() => view(c.id)).toBe('0.0.0.0/0 ::/0 |')
+  sessions[0]!.ended()
+  await expect.poll(() => view(c.id)).toBe('0.0.0.0/0 ::/0 10.0.0.0/8 | 10.0.0.0/8')
+  await expect.poll(() => view(b.id)).toBe('0.0.0.0/0 ::/0 |')
+  hub.open(registry.nodes.get(b.id)!, false, new Sink())
+  await registry.approveRoutes(c.id, [])
+  await expect.poll(() => view(b.id)).toBe('0.0.0.0/0 ::/0 10.0.0.0/8 | 10.0.0.0/8')
+  await expect.poll(() => view(c.id)).toBe('|')
+  registry.update(b.id, { hostinfo: { Hostname: 'h2' } })
+  await expect.poll(() => view(b.id)).toBe('|')
+})
+
+test('[SRV-R2] by owner, tag or name without an administrator, inside the named network only', async () => {
+  const auto = { routes: new Map([['10.0.0.0/8', ['alice']]]), exitNode: ['bee'] }
+  const { registry, hub, add } = await network({ auto })
+  const [a, b] = [await add('a'), await add('bee')]
+  registry.update(b.id, {
+    hostinfo: { Hostname: 'bee', RoutableIPs: ['10.1.0.0/16', '192.168.0.0/16', '0.0.0.0/0', '::/0'] },
+  })
+  const sink = new Sink()
+  hub.open(a, false, sink)
+  expect((sink.messages[0]!.Peers as Node[])[0]).toMatchObject({
+    AllowedIPs: [`${b.ipv4}/32`, `${b.ipv6}/128`, '0.0.0.0/0', '::/0', '10.1.0.0/16'],
+    PrimaryRoutes: ['10.1.0.0/16'],
+    CapMap: { 'suggest-exit-node': [] },
+  })
 })
 
 test('whom the policy hides is in no map; a node that goes out of sight is removed', async () => {

@@ -11,6 +11,7 @@ import type { Maps } from '../mapper/maps.ts'
 import { timeText, visibleChange } from '../mapper/node.ts'
 import { isExpired, type NodeRecord } from '../registry/model.ts'
 import type { Change, Registry } from '../registry/registry.ts'
+import type { Routing } from '../routing/routing.ts'
 
 /** One HTTP/2 response body. */
 export interface MapSink {
@@ -28,6 +29,7 @@ export interface MapSession {
 
 export interface HubOptions {
   readonly registry: Registry
+  readonly routing: Routing
   readonly now: () => number
   readonly random01: () => number
   readonly offlineAfterMs: number
@@ -94,6 +96,7 @@ export class Hub {
     this.#stopListening = options.registry.onChange((change) => this.#handleChange(change))
     for (const node of options.registry.nodes.values())
       if (node.lastSeen === null && node.discoKey !== null) this.#startLeaving(node.id, RESTART_GRACE_MS)
+    for (const node of options.registry.nodes.values()) options.routing.follow(node, this.isOnline(node.id))
   }
 
   /** The maps need to know who is online, so they come second. */
@@ -118,6 +121,7 @@ export class Hub {
     clearTimeout(this.#leaving.get(node.id))
     this.#leaving.delete(node.id)
     if (node.lastSeen !== null) this.#o.registry.update(node.id, { lastSeen: null })
+    if (!wasOnline) this.#followRoutes(node)
     this.#sendFull(session, node)
     if (!wasOnline) this.#patch({ NodeID: node.id, Online: true })
     return session
@@ -154,6 +158,7 @@ export class Hub {
   #handleChange(change: Change): void {
     if (change.kind === 'node-added') {
       this.#markWhole(change.node.id)
+      this.#followRoutes(change.node)
       return
     }
     if (change.kind === 'node-removed') {
@@ -164,6 +169,7 @@ export class Hub {
     const visible = visibleChange(before, after)
     if (visible.kind === 'whole') this.#markWhole(after.id)
     else if (visible.kind === 'patch') this.#patch(visible.patch)
+    this.#followRoutes(after)
     const session = this.#sessions.get(after.id)
     if (session !== undefined && session.nodeKey !== after.nodeKey) this.#drop(session) // the client renewed its key and streams anew
   }
@@ -177,11 +183,23 @@ export class Hub {
     }
     clearTimeout(this.#leaving.get(node.id))
     this.#leaving.delete(node.id)
+    this.#showRoutes(this.#o.routing.forget(node.id))
     this.#must().forget(node.id)
     this.#whole.delete(node.id)
     this.#patches.delete(node.id)
     this.#removed.add(node.id)
     this.#schedule()
+  }
+
+  #followRoutes(node: NodeRecord): void {
+    this.#showRoutes(this.#o.routing.follow(node, this.isOnline(node.id)))
+  }
+
+  #showRoutes(ids: ReadonlySet<number>): void {
+    for (const id of ids) {
+      this.#maps?.forget(id)
+      this.#markWhole(id)
+    }
   }
 
   #markWhole(id: number): void {
@@ -281,6 +299,8 @@ export class Hub {
   #handleLeft(id: number): void {
     this.#leaving.delete(id)
     const lastSeen = this.#o.now()
+    const node = this.#o.registry.nodes.get(id)
+    if (node !== undefined) this.#followRoutes(node)
     if (this.#o.registry.update(id, { lastSeen }) === undefined) return
     this.#patch({ NodeID: id, Online: false, LastSeen: timeText(lastSeen) })
   }

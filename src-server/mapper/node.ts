@@ -3,6 +3,7 @@ import type { Node, PeerChange, RawCapMap, UserProfile } from '../../src-contrac
 import type { PrefixText } from '../../src-contract/ids.ts'
 import type { Policy } from '../policy/policy.ts'
 import { isExpired, isTagged, loginName, type NodeRecord, TAGGED_DEVICES, type User } from '../registry/model.ts'
+import type { NodeRoutes } from '../routing/routing.ts'
 import { peerHostinfo } from './hostinfo.ts'
 
 /** What the mapper knows beside the registry. */
@@ -12,6 +13,7 @@ export interface MapContext {
   readonly policy: Policy
   readonly now: () => number
   readonly isOnline: (id: number) => boolean
+  readonly routes: (id: number) => NodeRoutes
 }
 
 export function timeText(ms: number): string {
@@ -32,6 +34,7 @@ export function addressesOf(node: NodeRecord): PrefixText[] {
 
 function common(node: NodeRecord, context: MapContext): Node {
   const addresses = addressesOf(node)
+  const { exit, primary } = context.routes(node.id)
   return {
     ID: node.id,
     StableID: stableId(node),
@@ -42,7 +45,8 @@ function common(node: NodeRecord, context: MapContext): Node {
     Machine: node.machineKey,
     ...(node.discoKey === null ? {} : { DiscoKey: node.discoKey }),
     Addresses: addresses,
-    AllowedIPs: addresses,
+    AllowedIPs: [...addresses, ...exit, ...primary],
+    ...(primary.length === 0 ? {} : { PrimaryRoutes: [...primary] }),
     ...(node.endpoints.length === 0 ? {} : { Endpoints: [...node.endpoints] }),
     // clients before capability version 111 read the text form
     ...(node.homeDerp === 0 ? {} : { HomeDERP: node.homeDerp, DERP: `127.3.3.40:${node.homeDerp}` }),
@@ -57,8 +61,10 @@ function common(node: NodeRecord, context: MapContext): Node {
 
 export function peerNode(node: NodeRecord, context: MapContext): Node {
   const online = context.isOnline(node.id)
+  const isExit = context.routes(node.id).exit.length > 0
   return {
     ...common(node, context),
+    ...(isExit ? { CapMap: { 'suggest-exit-node': [] } } : {}),
     Online: online,
     ...(online || node.lastSeen === null ? {} : { LastSeen: timeText(node.lastSeen) }),
   }
@@ -69,6 +75,7 @@ export function selfNode(node: NodeRecord, context: MapContext): Node {
     'https://tailscale.com/cap/is-admin': [],
     'https://tailscale.com/cap/ssh': [],
     'default-auto-update': [false],
+    'suggest-exit-node-ui': [],
     ...(context.taildrop ? { 'https://tailscale.com/cap/file-sharing': [] } : {}),
   }
   for (const capability of context.policy.capabilities(node)) capabilities[capability] = null

@@ -1,7 +1,7 @@
 /** What the server knows: users, pre-auth keys and nodes, as values. Times are Unix milliseconds. */
 
 import type { Hostinfo } from '../../src-contract/control/map.ts'
-import type { DiscoKeyText, IpPort, IpText, MachineKeyText, NodeKeyText } from '../../src-contract/ids.ts'
+import type { DiscoKeyText, IpPort, IpText, MachineKeyText, NodeKeyText, PrefixText } from '../../src-contract/ids.ts'
 
 export interface User {
   readonly id: number
@@ -47,6 +47,8 @@ export interface NodeRecord {
   readonly ipv4: IpText
   readonly ipv6: IpText
   readonly hostinfo: Hostinfo
+  /** By an administrator, for this node; what it does not offer (any more) has no effect. */
+  readonly approvedRoutes: readonly PrefixText[]
   readonly endpoints: readonly IpPort[]
   /** 0: none yet. */
   readonly homeDerp: number

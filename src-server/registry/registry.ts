@@ -260,6 +260,7 @@ export class Registry {
         isRenamed: false,
         ipv4: ipv4 ?? '',
         ipv6: ipv6 ?? '',
+        approvedRoutes: [],
         endpoints: [],
         homeDerp: 0,
         createdAt: now,
@@ -297,6 +298,10 @@ export class Registry {
 
   setExpiry(id: number, expiresAt: number | null): Promise<Outcome<NodeRecord>> {
     return this.#change(id, () => done({ expiresAt }))
+  }
+
+  approveRoutes(id: number, routes: readonly PrefixText[]): Promise<Outcome<NodeRecord>> {
+    return this.#change(id, () => done({ approvedRoutes: [...new Set(routes)].sort() }))
   }
 
   rename(id: number, name: string): Promise<Outcome<NodeRecord>> {

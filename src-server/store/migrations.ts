@@ -29,4 +29,13 @@ const first: Migration = {
   },
 }
 
-export const migrations: { readonly [name: string]: Migration } = { '0001-first': first }
+const approvedRoutes: Migration = {
+  async up(db: Kysely<unknown>) {
+    await sql`ALTER TABLE nodes ADD COLUMN approved_routes TEXT NOT NULL DEFAULT '[]'`.execute(db)
+  },
+}
+
+export const migrations: { readonly [name: string]: Migration } = {
+  '0001-first': first,
+  '0002-approved-routes': approvedRoutes,
+}

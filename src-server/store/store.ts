@@ -3,7 +3,7 @@
  * written here before it counts, except addresses and the like, which are written in bulk (`saveNodes`).
  */
 import type { Insertable, Kysely, Selectable } from 'kysely'
-import type { DiscoKeyText, IpPort, MachineKeyText, NodeKeyText } from '../../src-contract/ids.ts'
+import type { DiscoKeyText, IpPort, MachineKeyText, NodeKeyText, PrefixText } from '../../src-contract/ids.ts'
 import type { NodeRecord, PreAuthKey, RegisterMethod, Tombstone, User } from '../registry/model.ts'
 import type { Tables } from './tables.ts'
 
@@ -34,7 +34,8 @@ export class Store {
       tombstones: (await this.#db.selectFrom('tombstones').selectAll().execute()).map((row) => ({
         nodeKey: row.node_key as NodeKeyText,
         machineKey: row.machine_key as MachineKeyText,
-        node: JSON.parse(row.node) as NodeRecord,
+        // written by whichever version was there at the time
+        node: { ...JSON.parse(row.node), approvedRoutes: [] } as NodeRecord,
         deletedAt: row.deleted_at,
       })),
       lastIds: {
@@ -145,6 +146,7 @@ async function insertNode(db: Kysely<Tables>, node: NodeRecord): Promise<void> {
     ipv4: node.ipv4,
     ipv6: node.ipv6,
     hostinfo: JSON.stringify(node.hostinfo),
+    approved_routes: JSON.stringify(node.approvedRoutes),
     endpoints: JSON.stringify(node.endpoints),
     home_derp: node.homeDerp,
     cap_version: node.capVersion,
@@ -194,6 +196,7 @@ function nodeOf(row: Selectable<Tables['nodes']>): NodeRecord {
     ipv4: row.ipv4,
     ipv6: row.ipv6,
     hostinfo: JSON.parse(row.hostinfo) as NodeRecord['hostinfo'],
+    approvedRoutes: JSON.parse(row.approved_routes) as PrefixText[],
     endpoints: JSON.parse(row.endpoints) as IpPort[],
     homeDerp: row.home_derp,
     capVersion: row.cap_version,

@@ -30,6 +30,7 @@ export interface Tables {
     ipv4: string
     ipv6: string
     hostinfo: string
+    approved_routes: string
     endpoints: string
     home_derp: number
     cap_version: number
