@@ -8,6 +8,7 @@ import { benchAead } from './aead.ts'
 import { benchDns } from './dns.ts'
 import { benchFilter } from './filter.ts'
 import { benchGrowth } from './growth.ts'
+import { benchRoutes } from './routes.ts'
 import { benchTunnel, tunnelParts } from './tunnel.ts'
 
 interface Context {
@@ -34,6 +35,7 @@ const benches: Record<string, Bench> = {
   filter: { about: 'packets a second through the packet filter with 1 000 rules, on one core', run: benchFilter },
   growth: { about: 'one pair of peers among 1 to 10 000: throughput, memory, cost of a change', run: benchGrowth },
   dns: { about: 'answers for names of the network at 5 000 questions a second', run: benchDns },
+  routes: { about: '10 000 routes into the host, and one more or less', run: benchRoutes },
   aead: { about: 'sealing and opening one packet, by each library there is', run: benchAead },
 }
 
