@@ -9,7 +9,12 @@ test('defaults', () => {
     udpPort: 41641,
     uapi: false,
     logLevel: 'info',
+    cleanup: false,
   })
+})
+
+test('[RT-8] --cleanup', () => {
+  expect(parseFlags(['--cleanup'], '1').cleanup).toBe(true)
 })
 
 test('both forms of a flag, and those that service files of stock daemons pass', () => {
@@ -30,5 +35,6 @@ test('both forms of a flag, and those that service files of stock daemons pass',
     udpPort: 0,
     uapi: true,
     logLevel: 'info',
+    cleanup: false,
   })
 })

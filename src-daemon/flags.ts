@@ -12,6 +12,8 @@ export interface DaemonFlags {
   /** Serve `wg show`. */
   readonly uapi: boolean
   readonly logLevel: LogLevel
+  /** Take back what a killed daemon left, and end. */
+  readonly cleanup: boolean
 }
 
 const NO_TUN = 'userspace-networking'
@@ -25,6 +27,7 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     .option('--tun <name>', `network interface, or "${NO_TUN}" for none`, parseTunName, 'pintail0')
     .option('--port <number>', 'UDP port for direct connections, 0 = any', parsePort, 41641)
     .option('--uapi', 'let root look at the tunnel with wg show: serves /var/run/wireguard/<tun>.sock', false)
+    .option('--cleanup', 'take back what a killed daemon left in routes, firewall and name servers, and exit', false)
     .addOption(new Option('--log-level <level>', 'least severe log lines to write').choices(logLevels).default('info'))
     .addOption(new Option('--verbose <n>', 'ignored, for service files of stock daemons').hideHelp())
     .addOption(new Option('--no-logs-no-support', 'ignored: nothing is ever uploaded').hideHelp())
@@ -32,7 +35,8 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     .addHelpText(
       'after',
       '\nExamples:\n  pintaild --statedir=/var/lib/pintail --socket=/run/pintail/pintaild.sock --tun=pintail0 --port=41641\n' +
-        '  pintaild --uapi            # then: wg show pintail0\n',
+        '  pintaild --uapi            # then: wg show pintail0\n' +
+        '  pintaild --cleanup         # as ExecStopPost= of a service\n',
     )
     .parse([...argv], { from: 'user' })
   const options = command.opts<{
@@ -42,6 +46,7 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     port: number
     uapi: boolean
     logLevel: LogLevel
+    cleanup: boolean
   }>()
   return {
     socketPath: options.socket,
@@ -50,6 +55,7 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     udpPort: options.port,
     uapi: options.uapi,
     logLevel: options.logLevel,
+    cleanup: options.cleanup,
   }
 }
 

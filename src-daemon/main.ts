@@ -7,6 +7,7 @@ import { openDataPath } from '../src-native/open-data-path.ts'
 import { addonMissing } from '../src-native/os-calls.ts'
 import { nodeCrypto } from '../src-protocol/crypto/node-crypto.ts'
 import { SERVICE_V4, SERVICE_V6 } from '../src-protocol/machines/resolver/upstream.ts'
+import { cleanUp } from './clean-up.ts'
 import { Backend } from './engine/backend.ts'
 import { controlOpener } from './engine/control.ts'
 import { DnsService } from './engine/dns/dns-service.ts'
@@ -54,6 +55,7 @@ process.on('SIGTERM', () => void shutDown(0))
 process.on('SIGINT', () => void shutDown(0))
 
 try {
+  if (flags.cleanup) process.exit(await cleanUp(flags, log))
   await run()
 } catch (error) {
   log.error('cannot-start', { reason: errorText(error) })
