@@ -4,7 +4,7 @@
  */
 import { stat } from 'node:fs/promises'
 import type { DaemonFlags } from './flags.ts'
-import { undoLeftovers as undoDns } from './io/dns/linux.ts'
+import { undoDnsLeftovers } from './io/dns/linux.ts'
 import { errorText, type Log } from './io/log/log.ts'
 import { undoLeftovers as undoRouter } from './io/router/linux.ts'
 import { openFileStore } from './io/store/file.ts'
@@ -18,7 +18,7 @@ export async function cleanUp(flags: DaemonFlags, log: Log): Promise<number> {
   const { tunName } = flags
   const steps: Record<string, () => Promise<void>> = {
     router: async () => (tunName === undefined ? undefined : undoRouter(tunName)),
-    dns: () => undoDns('/etc', log.part('dns')),
+    dns: () => undoDnsLeftovers(),
   }
   let status = 0
   // Whoever holds the state is alive and needs all of it.

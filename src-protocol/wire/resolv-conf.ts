@@ -46,6 +46,11 @@ export function formatResolvConf(conf: ResolvConf, backupPath: string): string {
   return `${lines.join('\n')}\n`
 }
 
+/** What is left of our text, cut anywhere; also nothing at all. Only of meaning beside a backup of ours. */
+export function isStumpOfOurs(text: string): boolean {
+  return MARK.startsWith(text) || text.startsWith(MARK)
+}
+
 /** By the comments at its head. */
 export function resolvConfOwner(text: string): ResolvConfOwner {
   for (const line of text.split('\n', MAX_LINES)) {

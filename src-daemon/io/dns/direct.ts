@@ -8,7 +8,12 @@ import { type FSWatcher, watch } from 'node:fs'
 import { link, lstat, open, readFile, readlink, rename, rm, stat, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import type { OsDnsConfig } from '../../../src-protocol/machines/resolver/os-plan.ts'
-import { formatResolvConf, parseResolvConf, resolvConfOwner } from '../../../src-protocol/wire/resolv-conf.ts'
+import {
+  formatResolvConf,
+  isStumpOfOurs,
+  parseResolvConf,
+  resolvConfOwner,
+} from '../../../src-protocol/wire/resolv-conf.ts'
 import { errorText } from '../log/log.ts'
 import { noOsDns, type OsDns, type OsDnsResult, type OsDnsTrouble } from './port.ts'
 
@@ -126,7 +131,8 @@ export class DirectOsDns implements OsDns {
     const backup = await lstat(this.#backup).catch(missing)
     for (const path of [this.#path, this.#backup]) await rm(`${path}.pintail.new`, { force: true })
     const present = await readText(this.#path)
-    if (present !== undefined && resolvConfOwner(present) !== 'ours') {
+    const isStump = present !== undefined && backup !== undefined && isStumpOfOurs(present)
+    if (present !== undefined && resolvConfOwner(present) !== 'ours' && !isStump) {
       await rm(this.#backup, { force: true }) // it is somebody else's again, or still
       return
     }
@@ -244,11 +250,17 @@ async function writeNew(path: string, text: string): Promise<void> {
   }
 }
 
+/**
+ * Killed before, between or after: what is there begins with one of the two texts or is the beginning of ours
+ * (`isStumpOfOurs`), so that the next start knows whose it is.
+ */
 async function writeInPlace(path: string, text: string): Promise<void> {
   const file = await open(path, 'r+')
   try {
-    await file.truncate(0)
+    const isOursToCome = resolvConfOwner(text) === 'ours'
+    if (!isOursToCome) await file.truncate(Math.min(text.length, (await file.stat()).size))
     await file.writeFile(text, 'latin1')
+    if (isOursToCome) await file.truncate(text.length)
     await file.sync()
   } finally {
     await file.close()

@@ -3,11 +3,11 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DbusConnection } from '../dbus/bus.ts'
-import type { Log } from '../log/log.ts'
+import { errorText, type Log } from '../log/log.ts'
 import { type DnsFacts, decideDnsMode } from './detect.ts'
 import { DirectOsDns } from './direct.ts'
 import { NETWORK_MANAGER, NetworkManagerOsDns, readNetworkManager } from './network-manager.ts'
-import type { OsDns } from './port.ts'
+import type { OsDns, OsDnsResult } from './port.ts'
 import { ResolvconfOsDns } from './resolvconf.ts'
 import { RESOLVED, ResolvedOsDns } from './resolved.ts'
 import { findProgram, runProgram } from './run-program.ts'
@@ -24,7 +24,7 @@ export interface LinuxOsDnsOptions {
 
 export async function openLinuxOsDns(options: LinuxOsDnsOptions): Promise<OsDns> {
   const { interfaceName, log, folder = '/etc' } = options
-  await undoLeftovers(folder, log)
+  await undoDnsLeftovers(folder).catch((error: unknown) => log.warn('dns-leftovers', { reason: errorText(error) }))
   const facts = await readFacts(folder)
   const { mode, why } = decideDnsMode(facts)
   log.info('dns-mode', { mode, why })
@@ -36,16 +36,23 @@ export async function openLinuxOsDns(options: LinuxOsDnsOptions): Promise<OsDns>
   return new ResolvconfOsDns({ style: mode === 'resolvconf' ? 'debian' : 'openresolv', program, why })
 }
 
-/** Also for `--cleanup`. What systemd-resolved and NetworkManager were told has gone with the interface. */
-export async function undoLeftovers(folder: string, log: Log): Promise<void> {
-  const direct = new DirectOsDns({ folder, why: 'leftovers' })
-  const result = await direct.apply(undefined)
-  if (result.kind === 'failed') log.warn('dns-leftovers', { reason: result.message })
+/**
+ * For the next start and `--cleanup`; does nothing where nothing is left. What systemd-resolved and NetworkManager were
+ * told has gone with the interface. Fails when something of ours remains, after having tried all of it.
+ */
+export async function undoDnsLeftovers(folder = '/etc'): Promise<void> {
+  const problems: string[] = []
+  const note = (result: OsDnsResult): void => {
+    if (result.kind === 'failed') problems.push(result.message)
+  }
+  note(await new DirectOsDns({ folder, why: 'leftovers' }).apply(undefined))
   const program = await findProgram('resolvconf')
   const style = await resolvconfStyle(program)
-  if (program === undefined || style === undefined) return
-  const removed = await new ResolvconfOsDns({ style, program, why: 'leftovers' }).apply(undefined)
-  if (removed.kind === 'failed') log.debug('dns-leftovers', { reason: removed.message })
+  if (program !== undefined && style !== undefined) {
+    const records = new ResolvconfOsDns({ style, program, why: 'leftovers' })
+    if (await records.hasRecord()) note(await records.apply(undefined))
+  }
+  if (problems.length > 0) throw new Error(problems.join('; '))
 }
 
 async function readFacts(folder: string): Promise<DnsFacts> {

@@ -69,20 +69,36 @@ export class ResolvconfOsDns implements OsDns {
     })
   }
 
+  /** Whether one of ours is there, of this life or one before. */
+  async hasRecord(): Promise<boolean> {
+    if (this.#o.style === 'debian') return (await this.#debianNames()).includes(DEBIAN_RECORD)
+    return (await this.#listed()).some((part) => part.startsWith(`${OPENRESOLV_RECORD}\n`))
+  }
+
   async close(): Promise<void> {
     await this.apply(undefined)
   }
 
   async #debianRecords(): Promise<string[]> {
-    const folder = this.#o.recordFolder ?? '/run/resolvconf/interface'
-    const names = (await readdir(folder).catch(() => [])).filter((name) => name !== DEBIAN_RECORD)
-    return Promise.all(names.sort().map((name) => readFile(join(folder, name), 'utf8').catch(() => '')))
+    const names = (await this.#debianNames()).filter((name) => name !== DEBIAN_RECORD)
+    return Promise.all(names.sort().map((name) => readFile(join(this.#folder, name), 'utf8').catch(() => '')))
+  }
+
+  #debianNames(): Promise<string[]> {
+    return readdir(this.#folder).catch(() => [])
+  }
+
+  get #folder(): string {
+    return this.#o.recordFolder ?? '/run/resolvconf/interface'
   }
 
   async #openresolvRecords(): Promise<string[]> {
+    return (await this.#listed()).filter((part) => !part.startsWith(`${OPENRESOLV_RECORD}\n`))
+  }
+
+  async #listed(): Promise<string[]> {
     const { output } = await runProgram(this.#o.program, ['-l']).catch(() => ({ output: '' }))
-    const parts = output.split(/^# resolv\.conf from /m)
-    return parts.filter((part) => !part.startsWith(`${OPENRESOLV_RECORD}\n`))
+    return output.split(/^# resolv\.conf from /m)
   }
 
   #serial<T>(task: () => Promise<T>): Promise<T> {
