@@ -36,6 +36,8 @@ class Reader {
     if (udp) receiver_ = std::make_unique<Receiver>();
   }
 
+  // False: the system gave no descriptor to stop the thread with.
+  bool canStop() const { return stop_.get() >= 0; }
   // Makes the buffers and the thread; answers the array of buffers, or nullptr with an exception pending.
   napi_value start(napi_env env, napi_value callback);
   // Stops and joins the thread; the object goes when the threadsafe function is finalised.
@@ -336,6 +338,10 @@ napi_value startReader(napi_env env, napi_callback_info info) {
   Reader* reader = new (std::nothrow)
       Reader(static_cast<int>(fd), kind == "udp", kind == "tun-offload", static_cast<uint32_t>(slotBytes), static_cast<uint32_t>(slots));
   if (reader == nullptr) return throwErrno(env, "startReader", ENOMEM);
+  if (!reader->canStop()) {
+    delete reader;
+    return throwErrno(env, "eventfd", EMFILE);
+  }
   napi_value buffers = reader->start(env, arguments.at(4));
   if (buffers == nullptr) {
     delete reader;

@@ -111,6 +111,10 @@ napi_value create(napi_env env, napi_callback_info info) {
   const AeadBackend* aead = chooseAead(name.c_str());
   if (aead == nullptr) return throwErrno(env, "AEAD", ENOSYS);
   Handle* handle = new Handle{std::make_unique<Path>(*aead, static_cast<uint32_t>(mtu), role == 1 ? Role::kPlain : Role::kNode), env};
+  if (!handle->path->canStop()) {
+    delete handle;
+    return throwErrno(env, "eventfd", EMFILE);
+  }
   if (manual != 0) handle->path->recordInstead().hasHost = manual == 2;
   napi_add_env_cleanup_hook(env, Handle::onEnvironmentEnd, handle);
   napi_value result = nullptr;
@@ -135,6 +139,7 @@ napi_value start(napi_env env, napi_callback_info info) {
   int64_t offload = 0;
   if (call.path == nullptr || !call.readInt(1, fd) || !call.readInt(2, offload)) return nullptr;
   if (offload < 0 || offload > 2) return throwErrno(env, "offload", EINVAL);
+  if (call.handle->closed || call.handle->wake != nullptr) return throwErrno(env, "start", EALREADY);
   if (napi_create_threadsafe_function(env, call.at(3), nullptr, text(env, "pintail data path"), 0, 1, nullptr, nullptr, nullptr,
                                       callWake, &call.handle->wake) != napi_ok) {
     return throwErrno(env, "wake callback", EINVAL);
@@ -142,7 +147,7 @@ napi_value start(napi_env env, napi_callback_info info) {
   napi_threadsafe_function wake = call.handle->wake;
   call.path->up().onWake([wake] { napi_call_threadsafe_function(wake, nullptr, napi_tsfn_nonblocking); });
   if (fd >= 0) call.path->setInterface(static_cast<int>(fd), static_cast<Offload>(offload));
-  call.path->start();
+  if (!call.path->start()) return throwErrno(env, "packet threads", EAGAIN);
   return nullptr;
 }
 
@@ -155,9 +160,12 @@ napi_value setSockets(napi_env env, napi_callback_info info) {
   call.path->flush();
   call.path->pause();
   call.path->closeSockets();
-  if (call.handle->closed) return nullptr;
   call.path->setSockets(static_cast<int>(v4), static_cast<int>(v6));
-  if (call.handle->wake != nullptr) call.path->start();
+  if (call.handle->closed) {
+    call.path->closeSockets();  // whoever opened these was overtaken by close()
+  } else if (call.handle->wake != nullptr && !call.path->start()) {
+    return throwErrno(env, "packet threads", EAGAIN);
+  }
   return nullptr;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include "packet-thread.h"
 #include "recorder.h"
@@ -112,13 +113,19 @@ void Path::setSockets(int v4, int v6) {
   wire_.use(v4, v6);
 }
 
-void Path::start() {
+bool Path::start() {
   stopping_.store(false);
   uint64_t drained = 0;
   while (read(stop_, &drained, sizeof drained) > 0) {
   }
-  if (interface_ >= 0) sender_ = std::thread([this] { sendLoop(); });
-  if (v4_ >= 0 || v6_ >= 0) receiver_ = std::thread([this] { receiveLoop(); });
+  try {
+    if (interface_ >= 0) sender_ = std::thread([this] { sendLoop(); });
+    if (v4_ >= 0 || v6_ >= 0) receiver_ = std::thread([this] { receiveLoop(); });
+    return true;
+  } catch (const std::system_error&) {
+    pause();
+    return false;
+  }
 }
 
 void Path::tell(int eventFd) {

@@ -23,10 +23,14 @@ class Path {
   Path(const AeadBackend& aead, uint32_t mtuBytes, Role role);
   ~Path();
 
+  // False: the system gave no descriptor to stop threads with; start() must not be called.
+  bool canStop() const { return stop_ >= 0; }
+
   // Before start(). Both take over the descriptor.
   void setInterface(int fd, Offload offload);
   void setSockets(int v4, int v6);
-  void start();
+  // False: the system gives no more threads; then none runs.
+  [[nodiscard]] bool start();
   // Ends the threads; tables and interface stay. start() goes on.
   void pause();
   void closeSockets();

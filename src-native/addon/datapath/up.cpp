@@ -38,8 +38,13 @@ void Up::push(const UpRecord& record) {
       lastFailed_ = *record.address;
       hasFailed_ = true;
     }
-    // What carries no packet is small and rare, and must not be lost.
-    if (waiting_.size() + record.size > kMaxWaiting && record.size > 0) {
+    if (record.kind == UpKind::kHostTrouble) {
+      // So does an interface that is down; JavaScript looks at it once.
+      if (hasTrouble_) return;
+      hasTrouble_ = true;
+    }
+    // That a session is confirmed is small and rare, and must not be lost.
+    if (waiting_.size() + record.size > kMaxWaiting && record.kind != UpKind::kConfirmed) {
       counters_.drop(Drop::kUpQueueFull);
       return;
     }
@@ -74,6 +79,7 @@ bool Up::take(std::vector<uint8_t>& records, bool& tookActivity) {
   std::lock_guard<std::mutex> lock(mutex_);
   announced_ = false;
   hasFailed_ = false;
+  hasTrouble_ = false;
   for (Peer* peer : active_) {
     UpRecord record{UpKind::kActivity};
     record.flags = peer->activity.exchange(0);

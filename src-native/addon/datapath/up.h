@@ -65,6 +65,7 @@ class Up {
   std::vector<Peer*> active_;
   Address lastFailed_;
   bool hasFailed_ = false;
+  bool hasTrouble_ = false;
   bool announced_ = false;
   bool quiet_ = false;
 };
