@@ -9,17 +9,14 @@
 import type { IpPort, Ms } from '../../../src-contract/ids.ts'
 import type { PathKind, PathReason } from '../../../src-contract/localapi/pintail.ts'
 import { isBetterPath } from './better-path.ts'
+import { CallBudget } from './call-budget.ts'
 import { type Candidate, Candidates } from './candidates.ts'
 import {
-  CALL_INTERVAL_MS,
-  CALLS_AT_ONCE,
   DISCOVERY_INTERVAL_MS,
   FULL_DATAGRAM_BYTES,
   GOOD_ENOUGH_MS,
   HEARTBEAT_MS,
-  HISTORY_LENGTH,
   MAX_LISTED_ENDPOINTS,
-  MAX_OUTSTANDING_PINGS,
   MISSING_PONGS,
   MISSING_PONGS_WHEN_HEARD,
   MOVED_PATIENCE_MS,
@@ -34,6 +31,8 @@ import {
   UPGRADE_INTERVAL_MS,
 } from './constants.ts'
 import type { Destination, PathPeer } from './effects.ts'
+import { isFull, OutstandingPings, type PingSize } from './outstanding-pings.ts'
+import { PathHistory, type Transition } from './path-history.ts'
 import { RelayProof } from './relay-proof.ts'
 
 /** What a peer's path asks for; `paths.ts` turns it into effects. */
@@ -44,15 +43,6 @@ export type PathWish =
   | { readonly kind: 'callMeMaybe' }
   | { readonly kind: 'destination' }
 
-export interface Transition {
-  readonly atMs: Ms
-  readonly from: PathKind
-  readonly to: PathKind
-  readonly endpoint: IpPort | ''
-  readonly derpRegion: number
-  readonly reason: PathReason
-}
-
 interface BestPath {
   readonly endpoint: IpPort
   latencyMs: Ms
@@ -61,27 +51,12 @@ interface BestPath {
   heardMs: Ms
 }
 
-interface OutstandingPing {
-  readonly to: IpPort
-  readonly sentMs: Ms
-  /** Was the best path when it was sent, and its pong is awaited for trust. */
-  readonly watched: boolean
-  missed: boolean
-  readonly size: PingSize
-}
-
-/**
- * `full`: padded to a full packet; `heartbeat`: likewise, and watched as small ones are. `beside`: small, sent with a padded
- * one to compare. `hurried`: small, while the peer is heard from another address.
- */
-type PingSize = 'small' | 'hurried' | 'beside' | 'full' | 'heartbeat'
-const isFull = (size: PingSize): boolean => size === 'full' || size === 'heartbeat'
-
 export class PeerPath {
   readonly candidates = new Candidates()
   readonly #newTransaction: () => string
-  readonly #outstanding = new Map<string, OutstandingPing>()
-  readonly #history: Transition[] = []
+  readonly #outstanding = new OutstandingPings()
+  readonly #history = new PathHistory()
+  readonly #calls = new CallBudget()
   #facts: PathPeer
   #best: BestPath | undefined
   #sentMs: Ms | undefined
@@ -92,13 +67,8 @@ export class PeerPath {
   #missingPongs = 0
   readonly #relayProof = new RelayProof()
   #fullPingMs: Ms | undefined
-  /** Calls it may still make, as of that time. */
-  #calls = { left: CALLS_AT_ONCE, atMs: 0 }
   /** Where the peer was last heard over a relay; used when it has no home. */
   #heardRegion = 0
-  #shownKind: PathKind = 'none'
-  #shownEndpoint: IpPort | '' = ''
-  #shownNarrow = false
 
   constructor(facts: PathPeer, newTransaction: () => string, now: Ms) {
     this.#facts = facts
@@ -112,7 +82,7 @@ export class PeerPath {
   }
 
   get history(): readonly Transition[] {
-    return this.#history
+    return this.#history.transitions
   }
 
   get best(): Readonly<BestPath> | undefined {
@@ -207,9 +177,8 @@ export class PeerPath {
     transaction: string,
     now: Ms,
   ): { readonly wishes: PathWish[]; readonly latencyMs: Ms; readonly to: IpPort } | undefined {
-    const ping = this.#outstanding.get(transaction)
+    const ping = this.#outstanding.take(transaction)
     if (ping === undefined) return undefined
-    this.#outstanding.delete(transaction)
     const latencyMs = now - ping.sentMs
     const candidate = this.candidates.get(ping.to)
     if (candidate === undefined) return { wishes: [], latencyMs, to: ping.to }
@@ -245,17 +214,10 @@ export class PeerPath {
 
   /** The peer asks to be pinged at these addresses: it has just pinged ours, so its doors are open now. */
   handleCallMeMaybe(endpoints: readonly IpPort[], now: Ms): PathWish[] {
-    if (!this.#mayCall(now)) return []
+    if (!this.#calls.take(now)) return []
     this.candidates.setCallMeMaybe(endpoints.slice(0, MAX_LISTED_ENDPOINTS))
     if (!this.#isTrusted(now)) this.#punches = PUNCH_AGAIN_MS.map((delay) => now + delay)
     return [...this.candidates.all()].map(({ endpoint }) => this.#ping(endpoint, now))
-  }
-
-  #mayCall(now: Ms): boolean {
-    const { left, atMs } = this.#calls
-    const calls = Math.min(CALLS_AT_ONCE, left + (now - atMs) / CALL_INTERVAL_MS)
-    this.#calls = { left: calls >= 1 ? calls - 1 : calls, atMs: now }
-    return calls >= 1
   }
 
   handleSendFailed(to: IpPort, now: Ms): PathWish[] {
@@ -321,10 +283,7 @@ export class PeerPath {
     if (trial !== undefined) times.push(trial)
     const { untilMs } = this.#relayProof
     if (untilMs !== undefined && untilMs > now) times.push(untilMs)
-    for (const ping of this.#outstanding.values())
-      times.push(
-        ping.watched && !ping.missed ? ping.sentMs + this.#patienceMs(ping.size) : ping.sentMs + PING_TIMEOUT_MS,
-      )
+    times.push(...this.#outstanding.deadlines((size) => this.#patienceMs(size)))
     return times.length === 0 ? undefined : Math.min(...times)
   }
 
@@ -373,14 +332,12 @@ export class PeerPath {
   /** We send, the direct path is silent: ask it at once. Two missing answers end the trust within about two seconds. */
   #watchSilence(now: Ms): PathWish[] {
     const best = this.#best
-    if (best === undefined || now - best.heardMs < SILENCE_MS) return []
-    for (const ping of this.#outstanding.values())
-      if (ping.to === best.endpoint && (ping.watched || ping.size === 'small') && !ping.missed) return []
+    if (best === undefined || now - best.heardMs < SILENCE_MS || this.#outstanding.awaits(best.endpoint)) return []
     return [this.#ping(best.endpoint, now)]
   }
 
   #expirePings(now: Ms, wishes: PathWish[]): void {
-    for (const [transaction, ping] of this.#outstanding) {
+    for (const [transaction, ping] of this.#outstanding.entries()) {
       const patienceMs = this.#patienceMs(ping.size)
       const isBest = this.#best?.endpoint === ping.to
       if (ping.watched && !ping.missed && now - ping.sentMs >= patienceMs) {
@@ -510,10 +467,7 @@ export class PeerPath {
     const candidate = this.candidates.get(to)
     if (candidate !== undefined) candidate.pingedMs = now
     const transaction = this.#newTransaction()
-    const oldest = this.#outstanding.size < MAX_OUTSTANDING_PINGS ? undefined : this.#outstanding.keys().next().value
-    if (oldest !== undefined) this.#outstanding.delete(oldest)
-    const watched = size !== 'beside' && size !== 'full' && this.#best?.endpoint === to
-    this.#outstanding.set(transaction, { to, sentMs: now, watched, missed: false, size })
+    this.#outstanding.add(transaction, to, size, this.#best?.endpoint === to, now)
     return isFull(size) ? { kind: 'ping', to, transaction, isFull: true } : { kind: 'ping', to, transaction }
   }
 
@@ -563,22 +517,11 @@ export class PeerPath {
     return [{ kind: 'destination' }]
   }
 
-  /** Writes down what changed and why. */
   #note(now: Ms, reason: PathReason): void {
     const kind = this.kind(now)
     const endpoint = kind === 'direct' ? (this.#best?.endpoint ?? '') : ''
-    const isNarrow = this.#isNarrow()
-    const becameNarrow = isNarrow && !this.#shownNarrow
-    this.#shownNarrow = isNarrow
-    if (kind === this.#shownKind && endpoint === this.#shownEndpoint && !becameNarrow) return
-    const isInDoubt = kind === 'relay' && this.#isTrusted(now)
-    const ours = becameNarrow || (isInDoubt && isNarrow) ? 'mtu-too-small' : isInDoubt ? 'mtu-in-doubt' : reason
-    const why = kind === 'idle' ? 'idle' : kind === 'none' ? 'no-home-relay' : ours
-    const derpRegion = kind === 'relay' ? this.relayRegion : 0
-    this.#history.push({ atMs: now, from: this.#shownKind, to: kind, endpoint, derpRegion, reason: why })
-    if (this.#history.length > HISTORY_LENGTH) this.#history.shift()
-    this.#shownKind = kind
-    this.#shownEndpoint = endpoint
+    const [isNarrow, isTrusted] = [this.#isNarrow(), this.#isTrusted(now)]
+    this.#history.note(now, { kind, endpoint, relayRegion: this.relayRegion, isNarrow, isTrusted }, reason)
   }
 }
 
