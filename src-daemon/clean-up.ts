@@ -6,11 +6,12 @@ import { stat } from 'node:fs/promises'
 import type { DaemonFlags } from './flags.ts'
 import { undoDnsLeftovers } from './io/dns/linux.ts'
 import { errorText, type Log } from './io/log/log.ts'
+import type { RootHelper } from './io/root-helper/port.ts'
 import { undoLeftovers as undoRouter } from './io/router/linux.ts'
 import { openFileStore } from './io/store/file.ts'
 
 /** The status to end with. */
-export async function cleanUp(flags: DaemonFlags, log: Log): Promise<number> {
+export async function cleanUp(flags: DaemonFlags, root: RootHelper, log: Log): Promise<number> {
   const hasState = await stat(flags.stateFolder).then(
     () => true,
     () => false,
@@ -18,7 +19,7 @@ export async function cleanUp(flags: DaemonFlags, log: Log): Promise<number> {
   const { tunName } = flags
   const steps: Record<string, () => Promise<void>> = {
     router: async () => (tunName === undefined ? undefined : undoRouter(tunName)),
-    dns: () => undoDnsLeftovers(),
+    dns: () => undoDnsLeftovers(root),
   }
   let status = 0
   // Whoever holds the state is alive and needs all of it.

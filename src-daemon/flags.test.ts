@@ -5,6 +5,7 @@ test('defaults', () => {
   expect(parseFlags([], '1')).toEqual({
     socketPath: '/run/pintail/pintaild.sock',
     stateFolder: '/var/lib/pintail',
+    rootHelperPath: '/run/pintail-root/helper.sock',
     tunName: 'pintail0',
     udpPort: 41641,
     uapi: false,
@@ -30,6 +31,7 @@ test('both forms of a flag, and those that service files of stock daemons pass',
   ]
   expect(parseFlags(argv, '1')).toEqual({
     socketPath: '/s',
+    rootHelperPath: '/run/pintail-root/helper.sock',
     stateFolder: '/d',
     tunName: undefined,
     udpPort: 0,

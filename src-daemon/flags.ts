@@ -11,11 +11,14 @@ export interface DaemonFlags {
   readonly udpPort: number
   /** Serve `wg show`. */
   readonly uapi: boolean
+  /** Who does what only root may, when we are not. */
+  readonly rootHelperPath: string
   readonly logLevel: LogLevel
   /** Take back what a killed daemon left, and end. */
   readonly cleanup: boolean
 }
 
+export const ROOT_HELPER_SOCKET = '/run/pintail-root/helper.sock'
 const NO_TUN = 'userspace-networking'
 
 export function parseFlags(argv: readonly string[], version: string): DaemonFlags {
@@ -28,6 +31,7 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     .option('--port <number>', 'UDP port for direct connections, 0 = any', parsePort, 41641)
     .option('--uapi', 'let root look at the tunnel with wg show: serves /var/run/wireguard/<tun>.sock', false)
     .option('--cleanup', 'take back what a killed daemon left in routes, firewall and name servers, and exit', false)
+    .option('--root-helper <path>', 'socket of the root helper; only used when not root', ROOT_HELPER_SOCKET)
     .addOption(new Option('--log-level <level>', 'least severe log lines to write').choices(logLevels).default('info'))
     .addOption(new Option('--verbose <n>', 'ignored, for service files of stock daemons').hideHelp())
     .addOption(new Option('--no-logs-no-support', 'ignored: nothing is ever uploaded').hideHelp())
@@ -45,6 +49,7 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     tun: string
     port: number
     uapi: boolean
+    rootHelper: string
     logLevel: LogLevel
     cleanup: boolean
   }>()
@@ -54,6 +59,7 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     tunName: options.tun === NO_TUN ? undefined : options.tun,
     udpPort: options.port,
     uapi: options.uapi,
+    rootHelperPath: options.rootHelper,
     logLevel: options.logLevel,
     cleanup: options.cleanup,
   }

@@ -3,6 +3,7 @@
  * SIGTERM or SIGINT, 1 when it could not start or something broke that must not be survived.
  */
 import { readFileSync } from 'node:fs'
+import { watchMask } from '../src-contract/localapi/notify.ts'
 import { openDataPath } from '../src-native/open-data-path.ts'
 import { addonMissing } from '../src-native/os-calls.ts'
 import { nodeCrypto } from '../src-protocol/crypto/node-crypto.ts'
@@ -14,13 +15,17 @@ import { DnsService } from './engine/dns/dns-service.ts'
 import { readHostFacts } from './engine/hostinfo.ts'
 import { openMesh } from './engine/mesh/mesh.ts'
 import { Profiles } from './engine/profiles.ts'
+import { statusLine } from './engine/status-line.ts'
 import { parseFlags } from './flags.ts'
 import { hasIpv6, openLinuxOsDns } from './io/dns/linux.ts'
 import { MemoryOsDns } from './io/dns/memory.ts'
 import { createLog, errorText } from './io/log/log.ts'
 import { openLinuxNetworkMonitor } from './io/netmon/linux.ts'
+import { rootHelperClient } from './io/root-helper/client.ts'
+import { directRootHelper } from './io/root-helper/direct.ts'
 import { openLinuxRouter } from './io/router/linux.ts'
 import { MemoryRouter } from './io/router/memory.ts'
+import { openServiceManager } from './io/service-manager/notify.ts'
 import { openFileStore } from './io/store/file.ts'
 import { openUapiSocket } from './io/uapi/socket.ts'
 import { posixUserAccounts } from './io/users/posix.ts'
@@ -31,8 +36,9 @@ import { meshParts } from './mesh-parts.ts'
 
 /** Our own datagrams and connections must not go into the tunnel. The value that stock daemons use. */
 const FWMARK = 0x80000
-/** A service manager that has waited this long would kill us anyway. */
-const CLOSE_WITHIN_MS = 1_800
+const isRoot = process.getuid?.() === 0
+/** A service manager that has waited this long would kill us anyway; a helper may have to be started first. */
+const CLOSE_WITHIN_MS = isRoot ? 1_800 : 8_000
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 const longVersion = `${version}-pintail`
@@ -41,6 +47,9 @@ const wallMs = (): number => Date.now()
 const nowMs = (): number => performance.now()
 const random01 = (): number => Math.random()
 const log = createLog({ level: flags.logLevel, write: (line) => process.stderr.write(line), wallClockMs: wallMs })
+
+const root = isRoot ? directRootHelper() : rootHelperClient(flags.rootHelperPath)
+const manager = openServiceManager(process.env, log.part('service'))
 
 process.title = 'pintaild'
 process.umask(0o077)
@@ -55,7 +64,7 @@ process.on('SIGTERM', () => void shutDown(0))
 process.on('SIGINT', () => void shutDown(0))
 
 try {
-  if (flags.cleanup) process.exit(await cleanUp(flags, log))
+  if (flags.cleanup) process.exit(await cleanUp(flags, root, log))
   await run()
 } catch (error) {
   log.error('cannot-start', { reason: errorText(error) })
@@ -98,7 +107,7 @@ async function run(): Promise<void> {
   const { tunName } = plane
   const dnsLog = log.part('dns')
   const dns = new DnsService({
-    os: tunName === undefined ? new MemoryOsDns() : await openLinuxOsDns({ interfaceName: tunName, log: dnsLog }),
+    os: tunName === undefined ? new MemoryOsDns() : await openLinuxOsDns({ interfaceName: tunName, root, log: dnsLog }),
     writeToHost: (packet) => plane.writeToHost(packet),
     hasIpv6: () => tunName !== undefined && hasIpv6(tunName),
     randomBytes: (count) => nodeCrypto.randomBytes(count),
@@ -134,6 +143,17 @@ async function run(): Promise<void> {
     log: log.part('localapi'),
   })
   closers.unshift(() => api.close())
+  const tellState = (): void => manager.status(statusLine(backend.status(false)))
+  tellState()
+  closers.unshift(
+    backend.watch({
+      mask: watchMask.noPrivateKeys | watchMask.noNetMap,
+      deliver: ({ State, Health }) => {
+        if (typeof State === 'number' || Health !== undefined) tellState()
+      },
+    }),
+  )
+  manager.ready()
   log.info('ready', { socket: flags.socketPath, interface: plane.hasTun ? flags.tunName : null })
   await backend.resume()
 }
@@ -141,6 +161,7 @@ async function run(): Promise<void> {
 async function shutDown(status: number): Promise<void> {
   if (isClosing) return
   isClosing = true
+  manager.stopping()
   const late = setTimeout(() => {
     log.error('close-too-slow')
     process.exit(1)

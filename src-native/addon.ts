@@ -28,7 +28,7 @@ export interface AeadHandle {
 }
 
 /** As in `addon/module.cpp`. */
-const VERSION = 7
+const VERSION = 8
 
 /** 0: packets only. 1: a virtio header before each, TCP in super-packets. 2: UDP too. */
 export type TunOffload = 0 | 1 | 2
@@ -70,6 +70,8 @@ export interface Addon {
   setSocketMark(fd: number, mark: number): void
   createMarkedSocket(family: 4 | 6, mark: number): number
   closeFd(fd: number): void
+  /** One datagram to a unix socket; a first `@` stands for the abstract name space. */
+  sendUnixDatagram(path: string, text: string): void
   /** Calls back, a moment after the first of several, when links, addresses or routes change. Does not keep the process. */
   startNetworkWatch(onChange: () => void): NetworkWatchHandle
   stopNetworkWatch(watch: NetworkWatchHandle): void

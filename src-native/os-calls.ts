@@ -33,6 +33,11 @@ export function icmpEcho(address: string, timeoutMs: number, mark: number): Prom
   return requireAddon('an ICMP echo').icmpEcho(address, timeoutMs, mark)
 }
 
+/** One datagram to a unix socket, without waiting; `@name` is an abstract one. Throws with `code` when nobody takes it. */
+export function sendUnixDatagram(path: string, text: string): void {
+  requireAddon('a unix datagram').sendUnixDatagram(path, text)
+}
+
 /** Closes a descriptor that no Node object took over. */
 export function closeFd(fd: number): void {
   requireAddon('closing a descriptor').closeFd(fd)

@@ -72,6 +72,7 @@ napi_value createAead(napi_env env, napi_callback_info info);
 napi_value seal(napi_env env, napi_callback_info info);
 napi_value openSealed(napi_env env, napi_callback_info info);
 napi_value closeFd(napi_env env, napi_callback_info info);
+napi_value sendUnixDatagram(napi_env env, napi_callback_info info);
 napi_value icmpEcho(napi_env env, napi_callback_info info);
 napi_value startNetworkWatch(napi_env env, napi_callback_info info);
 napi_value stopNetworkWatch(napi_env env, napi_callback_info info);

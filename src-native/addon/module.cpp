@@ -5,7 +5,7 @@
 namespace {
 
 // What addon.ts expects; raised with every change of a function, so that a stale build is noticed and not called.
-constexpr int kVersion = 7;
+constexpr int kVersion = 8;
 
 struct Export {
   const char* name;
@@ -30,6 +30,7 @@ constexpr Export kExports[] = {
     {"seal", pintail::seal},
     {"open", pintail::openSealed},
     {"closeFd", pintail::closeFd},
+    {"sendUnixDatagram", pintail::sendUnixDatagram},
     {"icmpEcho", pintail::icmpEcho},
     {"startNetworkWatch", pintail::startNetworkWatch},
     {"stopNetworkWatch", pintail::stopNetworkWatch},

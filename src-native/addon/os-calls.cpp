@@ -1,8 +1,11 @@
 // Small system calls that Node has no API for.
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
+#include <cstring>
 
 #include "glue.h"
 
@@ -60,6 +63,26 @@ napi_value closeFd(napi_env env, napi_callback_info info) {
   int64_t fd = -1;
   if (!arguments.readInt(0, fd)) return nullptr;
   if (fd > 2) ::close(static_cast<int>(fd));
+  return nullptr;
+}
+
+// sendUnixDatagram(path, text): one datagram, never waits. A first '@' stands for the abstract name space.
+napi_value sendUnixDatagram(napi_env env, napi_callback_info info) {
+  Arguments arguments(env, info);
+  std::string path;
+  std::string message;
+  if (!arguments.readText(0, path) || !arguments.readText(1, message)) return nullptr;
+  sockaddr_un address{};
+  if (path.empty() || path.size() >= sizeof address.sun_path) return throwErrno(env, "unix datagram", ENAMETOOLONG);
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size());
+  if (path.front() == '@') address.sun_path[0] = '\0';
+  const Descriptor fd(socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (fd.get() < 0) return throwErrno(env, "socket", errno);
+  const socklen_t length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size());
+  if (sendto(fd.get(), message.data(), message.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length) < 0) {
+    return throwErrno(env, "unix datagram", errno);
+  }
   return nullptr;
 }
 

@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { directRootHelper } from '../root-helper/direct.ts'
 import { DirectOsDns } from './direct.ts'
 
 const life = vi.hoisted(() => ({
@@ -99,7 +100,7 @@ function snapshot(): string[] {
 /** How many calls a whole life makes. */
 async function live(endsAt: number): Promise<number> {
   const ended = new Promise<void>((resolve) => Object.assign(life, { calls: 0, endsAt, died: resolve }))
-  const dns = new DirectOsDns({ folder, why: 'test' })
+  const dns = new DirectOsDns({ folder, root: directRootHelper({ folder }), why: 'test' })
   const all = async (): Promise<void> => {
     expect(await dns.apply(wants('tail.example'))).toEqual({ kind: 'applied' })
     await dns.apply(wants('tail.example', 'other.example'))
@@ -123,7 +124,9 @@ test.each(Object.keys(places))(
     expect(steps).toBeGreaterThan(15)
     for (let at = 1; at <= steps; at++) {
       await live(at)
-      expect(await new DirectOsDns({ folder, why: 'leftovers' }).apply(undefined)).toEqual({ kind: 'applied' })
+      expect(
+        await new DirectOsDns({ folder, root: directRootHelper({ folder }), why: 'leftovers' }).apply(undefined),
+      ).toEqual({ kind: 'applied' })
       expect(snapshot(), `killed before step ${at} of ${steps}`).toEqual(before)
     }
   },

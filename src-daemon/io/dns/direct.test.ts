@@ -14,6 +14,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { OsDnsConfig } from '../../../src-protocol/machines/resolver/os-plan.ts'
+import { directRootHelper } from '../root-helper/direct.ts'
 import { DirectOsDns } from './direct.ts'
 import type { OsDnsTrouble } from './port.ts'
 
@@ -31,7 +32,7 @@ let folder: string
 let path: string
 const open: DirectOsDns[] = []
 const instance = (): DirectOsDns => {
-  const made = new DirectOsDns({ folder, why: 'test' })
+  const made = new DirectOsDns({ folder, root: directRootHelper({ folder }), why: 'test' })
   open.push(made)
   return made
 }
@@ -122,7 +123,7 @@ describe('[DNS-12] a plain resolv.conf', () => {
     await instance().apply(desired)
     rmSync(path)
     writeFileSync(path, 'nameserver 192.0.2.99\n')
-    await new DirectOsDns({ folder, why: 'next' }).apply(undefined)
+    await new DirectOsDns({ folder, root: directRootHelper({ folder }), why: 'next' }).apply(undefined)
     expect(readFileSync(path, 'utf8')).toBe('nameserver 192.0.2.99\n')
     expect(readdirSync(folder)).toEqual(['resolv.conf'])
   })

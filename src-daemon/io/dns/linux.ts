@@ -4,52 +4,54 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DbusConnection } from '../dbus/bus.ts'
 import { errorText, type Log } from '../log/log.ts'
+import type { RootHelper } from '../root-helper/port.ts'
+import { resolvconfStyle } from '../root-helper/resolvconf-program.ts'
 import { type DnsFacts, decideDnsMode } from './detect.ts'
 import { DirectOsDns } from './direct.ts'
 import { NETWORK_MANAGER, NetworkManagerOsDns, readNetworkManager } from './network-manager.ts'
 import type { OsDns, OsDnsResult } from './port.ts'
 import { ResolvconfOsDns } from './resolvconf.ts'
 import { RESOLVED, ResolvedOsDns } from './resolved.ts'
-import { findProgram, runProgram } from './run-program.ts'
-
-/** What older versions of Debian's resolvconf say to `--version`. */
-const DEBIAN_UNKNOWN_OPTION = 99
+import { findProgram } from './run-program.ts'
 
 export interface LinuxOsDnsOptions {
   readonly interfaceName: string
   readonly log: Log
+  readonly root: RootHelper
   /** /etc */
   readonly folder?: string
 }
 
 export async function openLinuxOsDns(options: LinuxOsDnsOptions): Promise<OsDns> {
-  const { interfaceName, log, folder = '/etc' } = options
-  await undoDnsLeftovers(folder).catch((error: unknown) => log.warn('dns-leftovers', { reason: errorText(error) }))
+  const { interfaceName, log, root, folder = '/etc' } = options
+  await undoDnsLeftovers(root, folder).catch((error: unknown) =>
+    log.warn('dns-leftovers', { reason: errorText(error) }),
+  )
   const facts = await readFacts(folder)
   const { mode, why } = decideDnsMode(facts)
   log.info('dns-mode', { mode, why })
   const openBus = (): Promise<DbusConnection> => DbusConnection.open()
   if (mode === 'systemd-resolved') return new ResolvedOsDns({ interfaceName, why, openBus })
   if (mode === 'network-manager') return new NetworkManagerOsDns({ interfaceName, why, openBus })
-  if (mode === 'direct') return new DirectOsDns({ folder, why })
+  if (mode === 'direct') return new DirectOsDns({ folder, why, root })
   const program = (await findProgram('resolvconf')) ?? 'resolvconf'
-  return new ResolvconfOsDns({ style: mode === 'resolvconf' ? 'debian' : 'openresolv', program, why })
+  return new ResolvconfOsDns({ style: mode === 'resolvconf' ? 'debian' : 'openresolv', program, root, why })
 }
 
 /**
  * For the next start and `--cleanup`; does nothing where nothing is left. What systemd-resolved and NetworkManager were
  * told has gone with the interface. Fails when something of ours remains, after having tried all of it.
  */
-export async function undoDnsLeftovers(folder = '/etc'): Promise<void> {
+export async function undoDnsLeftovers(root: RootHelper, folder = '/etc'): Promise<void> {
   const problems: string[] = []
   const note = (result: OsDnsResult): void => {
     if (result.kind === 'failed') problems.push(result.message)
   }
-  note(await new DirectOsDns({ folder, why: 'leftovers' }).apply(undefined))
+  note(await new DirectOsDns({ folder, root, why: 'leftovers' }).apply(undefined))
   const program = await findProgram('resolvconf')
   const style = await resolvconfStyle(program)
   if (program !== undefined && style !== undefined) {
-    const records = new ResolvconfOsDns({ style, program, why: 'leftovers' })
+    const records = new ResolvconfOsDns({ style, program, root, why: 'leftovers' })
     if (await records.hasRecord()) note(await records.apply(undefined))
   }
   if (problems.length > 0) throw new Error(problems.join('; '))
@@ -72,13 +74,6 @@ async function readFacts(folder: string): Promise<DnsFacts> {
   } finally {
     bus?.close()
   }
-}
-
-async function resolvconfStyle(program: string | undefined): Promise<DnsFacts['resolvconf']> {
-  if (program === undefined) return undefined
-  const { status, output } = await runProgram(program, ['--version']).catch(() => ({ status: -1, output: '' }))
-  if (status === DEBIAN_UNKNOWN_OPTION || output.startsWith('Debian')) return 'debian'
-  return output.startsWith('openresolv') ? 'openresolv' : undefined // resolvectl answers to that name, too
 }
 
 /** Not on hosts without the family, nor where it is off for our interface. */

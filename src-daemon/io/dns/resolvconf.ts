@@ -1,22 +1,22 @@
 /**
  * resolvconf(8), in its two kinds: programs that put resolv.conf together from records, one of which is ours. Debian's
- * sorts records by name, so ours begins with `tun` and comes first; openresolv takes ours exclusively. A killed daemon's
- * record is deleted by the next start.
+ * puts it first; openresolv takes it exclusively. A killed daemon's record is deleted by the next start.
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { OsDnsConfig } from '../../../src-protocol/machines/resolver/os-plan.ts'
-import { formatResolvConf, parseResolvConf } from '../../../src-protocol/wire/resolv-conf.ts'
-import { errorText } from '../log/log.ts'
+import { parseResolvConf } from '../../../src-protocol/wire/resolv-conf.ts'
+import type { RootHelper } from '../root-helper/port.ts'
+import { resolverSettings } from '../root-helper/request.ts'
+import { DEBIAN_RECORD, OPENRESOLV_RECORD, type ResolvconfStyle } from '../root-helper/resolvconf-program.ts'
 import type { OsDns, OsDnsResult } from './port.ts'
 import { runProgram } from './run-program.ts'
 
-const DEBIAN_RECORD = 'tun-pintail.inet'
-const OPENRESOLV_RECORD = 'pintail'
-
 export interface ResolvconfOptions {
-  readonly style: 'debian' | 'openresolv'
+  readonly style: ResolvconfStyle
   readonly program: string
+  /** Who may change records. */
+  readonly root: RootHelper
   readonly why: string
   /** Where Debian's keeps its records. */
   readonly recordFolder?: string
@@ -40,20 +40,15 @@ export class ResolvconfOsDns implements OsDns {
 
   apply(desired: OsDnsConfig | undefined): Promise<OsDnsResult> {
     return this.#serial(async () => {
-      try {
-        const text = desired === undefined ? '' : formatResolvConf(desired, 'the other records of resolvconf')
-        if (text === this.#applied) return { kind: 'applied' }
-        const isDebian = this.#o.style === 'debian'
-        const add = isDebian ? ['-a', DEBIAN_RECORD] : ['-m', '0', '-x', '-a', OPENRESOLV_RECORD]
-        const remove = isDebian ? ['-d', DEBIAN_RECORD] : ['-f', '-d', OPENRESOLV_RECORD]
-        const { status, complaint } = await runProgram(this.#o.program, desired === undefined ? remove : add, text)
-        if (status !== 0)
-          return { kind: 'failed', message: `resolvconf: ${complaint.trim().slice(0, 300) || `status ${status}`}` }
-        this.#applied = text
-        return { kind: 'applied' }
-      } catch (error) {
-        return { kind: 'failed', message: `resolvconf: ${errorText(error)}` }
-      }
+      const settings = desired === undefined ? undefined : resolverSettings(desired)
+      const text = settings === undefined ? '' : JSON.stringify(settings)
+      if (text === this.#applied) return { kind: 'applied' }
+      const result = await this.#o.root.run(
+        settings === undefined ? { verb: 'delete-resolvconf-record' } : { verb: 'add-resolvconf-record', ...settings },
+      )
+      if (result.kind !== 'done') return { kind: 'failed', message: result.message }
+      this.#applied = text
+      return { kind: 'applied' }
     })
   }
 
