@@ -13,7 +13,8 @@ import { type MachineView, machineView } from './machine-view.ts'
 
 type Kind = DaemonOptions['kind']
 
-export const SITE = '203.0.113.80'
+/** Not in the network that the exit nodes stand in: that is not theirs to offer. */
+export const SITE = '198.51.100.80'
 /** In the laptop's own network. */
 export const PRINTER = '10.1.0.3'
 export const COMPANY = '10.0.1.100'
@@ -38,11 +39,15 @@ export class Away {
   readonly client: Daemon
   readonly exits: readonly Exit[]
   readonly company: Host
+  readonly world: Host
   readonly router: Host
   readonly routerAddress: string
 
   private constructor(
-    parts: Pick<Away, 'internet' | 'control' | 'laptop' | 'client' | 'exits' | 'company' | 'router' | 'routerAddress'>,
+    parts: Pick<
+      Away,
+      'internet' | 'control' | 'laptop' | 'client' | 'exits' | 'company' | 'world' | 'router' | 'routerAddress'
+    >,
   ) {
     this.internet = parts.internet
     this.control = parts.control
@@ -50,6 +55,7 @@ export class Away {
     this.client = parts.client
     this.exits = parts.exits
     this.company = parts.company
+    this.world = parts.world
     this.router = parts.router
     this.routerAddress = parts.routerAddress
   }
@@ -60,8 +66,7 @@ export class Away {
       folder: join(folder, 'c'),
       config,
     })
-    const site = await internet.publicHost('site', [SITE])
-    await servePage(site.host, 'site')
+    const world = await openWorld(internet, folder)
     const lan = await internet.lan(['laptop', 'printer'], 'apdf')
     const [laptopHost, printer] = lan.hosts
     await servePage(printer!.host, 'printer')
@@ -83,12 +88,13 @@ export class Away {
     }
     await lan.router.must('nft', ['-f', '-'], { input: WITNESS })
     const { router, wanAddress: routerAddress } = lan
-    return new Away({ internet, control, laptop, client, exits, company, router, routerAddress })
+    return new Away({ internet, control, laptop, client, exits, company, world, router, routerAddress })
   }
 
   /** The administrator says yes; the laptop sees the offer. */
   async approveExits(): Promise<void> {
-    for (const { name } of this.exits) await this.control.admin('routes', 'approve', name, '--all')
+    if (process.env.TRY === undefined)
+      for (const { name } of this.exits) await this.control.admin('routes', 'approve', name, '--all')
     await eventually(
       'the laptop sees the exit nodes',
       async () => {
@@ -157,6 +163,7 @@ export class Away {
     await Promise.all([this.client.stop(), ...this.exits.map(({ daemon }) => daemon.stop())])
     await this.control.stop()
     await this.company.close()
+    await this.world.close()
     await this.internet.close()
   }
 }
@@ -185,6 +192,25 @@ async function servePage(host: Host, name: string): Promise<void> {
     child.stdout?.once('data', () => resolve())
     child.once('close', (code) => reject(new Error(`the page of ${name} ended with ${code}`)))
   })
+}
+
+/** Behind the router that all of this internet has as its default. */
+async function openWorld(internet: Internet, folder: string): Promise<Host> {
+  const { host: core } = await internet.publicHost('core', ['203.0.113.9'])
+  const world = await Host.create(`world-${process.pid}-${Date.now() % 1_000_000}`, folder)
+  await core.must('sysctl', ['-qw', 'net.ipv4.ip_forward=1'])
+  await ip(
+    `-n ${core.name} route del default`,
+    `-n ${core.name} addr add 203.0.113.1/24 dev eth0`,
+    `link add world netns ${core.name} type veth peer name eth0 netns ${world.name}`,
+    `-n ${core.name} link set world up`,
+    `-n ${core.name} addr add 198.51.100.1/24 dev world`,
+    `-n ${world.name} link set eth0 up`,
+    `-n ${world.name} addr add ${SITE}/24 dev eth0`,
+    `-n ${world.name} route add default via 198.51.100.1`,
+  )
+  await servePage(world, 'site')
+  return world
 }
 
 async function openCompany(laptop: Host, folder: string): Promise<Host> {

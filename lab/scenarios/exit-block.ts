@@ -28,7 +28,7 @@ export async function exitBlock(sheet: Sheet, options: ExitBlockOptions): Promis
   /** Programs that go on asking, as they do. */
   const busy = away.laptop.start('sh', [
     '-c',
-    'while :; do curl -s -m 1 http://203.0.113.80/ >/dev/null; ping -n -c 1 -W 1 203.0.113.81 >/dev/null; sleep .1; done',
+    'while :; do curl -s -m 1 http://198.51.100.80/ >/dev/null; ping -n -c 1 -W 1 198.51.100.81 >/dev/null; sleep .1; done',
   ])
   try {
     await away.approveExits()
