@@ -120,7 +120,7 @@ async function run(): Promise<void> {
     version: longVersion,
     profiles,
     plane,
-    openControl: controlOpener({ crypto: nodeCrypto, log, wallMs, nowMs, random01 }),
+    openControl: controlOpener({ crypto: nodeCrypto, log, wallMs, nowMs, random01, sockets: { fwmark } }),
     crypto: nodeCrypto,
     hostFacts: readHostFacts(),
     random01,

@@ -209,6 +209,7 @@ export class Backend {
       if (!routesOff.ok) throw new RefusedError(routesOff.reason)
       await this.#core.saveOrRefuse(() => profiles.updateCurrent({ routesOff: routesOff.value }))
       this.#core.configure(undefined)
+      await this.#core.applied()
       return this.subnetRoutes()
     })
   }
@@ -329,6 +330,7 @@ export class Backend {
     }
     this.#core.tellPrefs()
     this.#core.evaluate()
+    await this.#core.applied()
   }
 
   #nodeKeyText(): NodeKeyText | undefined {

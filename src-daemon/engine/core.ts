@@ -30,6 +30,7 @@ import { type OwnRouting, plainOwnRouting, type RoutingWish } from './routing/wi
 import { isConfigured, nextState } from './state-machine.ts'
 
 const ENGINE_POLL_MS = 2_000
+const APPLIED_PATIENCE_MS = 3_000
 const SUGGEST_WAIT_MS = 1_000
 const SAVE_RETRY_MS = 10_000
 const NO_RELAY_PATIENCE_MS = 10_000
@@ -228,6 +229,16 @@ export class Core {
   /** What the current profile and these prefs ask of routing. */
   wishOf(netmap: Netmap, prefs: Prefs): RoutingWish {
     return this.routing.wish(netmap, prefs, this.ownRouting)
+  }
+
+  /** Whoever ordered something hears of it when the host is so, unless the host takes very long. */
+  async applied(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, APPLIED_PATIENCE_MS)
+    })
+    await Promise.race([this.plane.applied?.(), late])
+    clearTimeout(timer)
   }
 
   /** Commands run one after another. */

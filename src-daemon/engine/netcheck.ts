@@ -16,9 +16,10 @@ import type { Crypto } from '../../src-protocol/wire/crypto.ts'
 import { ipPort, isLinkLocal, isTailscaleIp, parseIp, splitIpPort } from '../../src-protocol/wire/ip.ts'
 import { captivePortal } from '../io/derp/captive-portal.ts'
 import { httpsLatencyMs } from '../io/derp/latency.ts'
-import { hostOf, resolve } from '../io/derp/targets.ts'
+import { hostOf } from '../io/derp/targets.ts'
 import { errorText, type Log } from '../io/log/log.ts'
 import { hostInterfaces } from '../io/netmon/interfaces.ts'
+import { resolve } from '../io/past-tunnel.ts'
 import type { NetcheckShell, OpenNetcheck } from './mesh/needs.ts'
 
 const FULL_EVERY_MS: Ms = 5 * 60_000

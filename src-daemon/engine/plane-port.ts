@@ -64,6 +64,8 @@ export interface DataPlane {
   /** Makes it so. With a delta only what it names is looked at; without one, everything. */
   configure(config: PlaneConfig, delta?: NetmapDelta): void
   deconfigure(): void
+  /** When the host is as declared, or has refused. */
+  applied?(): Promise<void>
   /** What the router would be told with another wish; undefined while nothing is configured. */
   previewRouting?(wish: RoutingWish): RouterConfig | undefined
   runtimeOf(peer: Node): PeerRuntime

@@ -86,6 +86,7 @@ export class Mesh implements DataPlane {
   #config: PlaneConfig | undefined
   #routerWanted: RouterConfig | undefined
   #routerRuns = false
+  #routerRun = Promise.resolve()
   #routerAge = 0
   #isTunDown = false
   #socketProblem: string | undefined
@@ -204,6 +205,10 @@ export class Mesh implements DataPlane {
     this.#session?.close()
     this.#session = undefined
     this.#wantRouter(undefined)
+  }
+
+  applied(): Promise<void> {
+    return this.#routerRun
   }
 
   runtimeOf(peer: Node): PeerRuntime {
@@ -377,7 +382,7 @@ export class Mesh implements DataPlane {
   #wantRouter(wanted: RouterConfig | undefined): void {
     this.#routerWanted = wanted
     this.#routerAge++
-    if (!this.#routerRuns) void this.#runRouter()
+    if (!this.#routerRuns) this.#routerRun = this.#runRouter()
   }
 
   /** What was refused may be possible soon: the other program ended, memory or descriptors came free. */

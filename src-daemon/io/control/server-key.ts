@@ -49,14 +49,15 @@ interface KeyReply {
   readonly text: string
 }
 
-function get(server: ServerAddress, sockets: SocketOpener, signal: AbortSignal): Promise<KeyReply> {
-  const { promise, resolve, reject } = Promise.withResolvers<KeyReply>()
+async function get(server: ServerAddress, sockets: SocketOpener, signal: AbortSignal): Promise<KeyReply> {
   const [first] = server.targets
+  const socket = await sockets.open({ host: server.host, ...first, isVerified: true }, signal)
+  const { promise, resolve, reject } = Promise.withResolvers<KeyReply>()
   const request = http.request({
     path: `/key?v=${CAPABILITY_VERSION}`,
     headers: { host: server.authority },
     signal,
-    createConnection: () => sockets.open({ host: server.host, ...first, isVerified: true }),
+    createConnection: () => socket,
   })
   request.on('error', reject)
   request.on('response', (response) => {

@@ -1,6 +1,7 @@
-/** Opens the TCP and TLS sockets of the control connection. Sockets that must bypass the tunnel come from `connect`. */
-import net, { isIP } from 'node:net'
+/** Opens the TCP and TLS sockets of the control connection, past the tunnel. */
+import { isIP, type Socket } from 'node:net'
 import tls from 'node:tls'
+import { connectFirst } from '../past-tunnel.ts'
 import { rootCertificates, trustedRoots } from '../tls-roots.ts'
 
 export interface SocketTarget {
@@ -14,11 +15,12 @@ export interface SocketTarget {
 export interface SocketOpenerOptions {
   /** Trusted besides the system's: certificate authorities in PEM. */
   readonly extraCertificates?: readonly string[]
-  /** Opens the TCP connection; `net.connect` by default. */
-  readonly connect?: (options: { host: string; port: number }) => net.Socket
+  /** Routing mark; 0 or absent: none. */
+  readonly fwmark?: number
 }
 
-const KEEP_ALIVE_MS = 30_000
+/** A dial has this long altogether (`dial.ts`). */
+const CONNECT_MS = 10_000
 
 export class SocketOpener {
   readonly #o: SocketOpenerOptions
@@ -37,19 +39,20 @@ export class SocketOpener {
     return this.#roots
   }
 
-  /** Answers at once; the socket tells of its success with `connect` or `secureConnect`. */
-  open(target: SocketTarget): net.Socket {
+  /** The TCP connection stands; with TLS, `secureConnect` is still to come. */
+  async open(target: SocketTarget, signal: AbortSignal): Promise<Socket> {
     const { host, port } = target
-    const tcp = this.#o.connect?.({ host, port }) ?? net.connect({ host, port })
-    tcp.setNoDelay(true)
-    tcp.setKeepAlive(true, KEEP_ALIVE_MS)
+    const kind = isIP(host)
+    const families = kind === 4 ? [4 as const] : kind === 6 ? [6 as const] : [4 as const, 6 as const]
+    const targets = families.map((family) => ({ family, port, host }))
+    const tcp = await connectFirst(targets, CONNECT_MS, { fwmark: this.#o.fwmark ?? 0, signal })
     if (!target.isTls) return tcp
     const secure = tls.connect({
       socket: tcp,
       rejectUnauthorized: target.isVerified,
       secureContext: this.#trusted,
       // an address is verified like a name, but not sent as one
-      ...(isIP(host) === 0 ? { servername: host } : { host }),
+      ...(kind === 0 ? { servername: host } : { host }),
     })
     tcp.on('error', (error) => secure.destroy(error))
     return secure

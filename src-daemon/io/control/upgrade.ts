@@ -36,7 +36,7 @@ export interface Upgraded {
 
 export async function upgrade(o: UpgradeOptions): Promise<Upgraded> {
   const initiator = startInitiator(o)
-  const socket = o.sockets.open({ host: o.server.host, ...o.target, isVerified: false })
+  const socket = await o.sockets.open({ host: o.server.host, ...o.target, isVerified: false }, o.signal)
   const abort = (): void => void socket.destroy(o.signal.reason as Error)
   o.signal.addEventListener('abort', abort, { once: true })
   try {

@@ -8,7 +8,8 @@
 import { request } from 'node:http'
 import { isIPv4 } from 'node:net'
 import type { DerpMap } from '../../../src-contract/control/map.ts'
-import { connectTo, type DialOptions } from './dial.ts'
+import { connectTo } from '../past-tunnel.ts'
+import type { DialOptions } from './dial.ts'
 
 const START_MS = 200
 const ANSWER_MS = 3_000

@@ -5,21 +5,16 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import type { DerpNode } from '../../../src-contract/control/map.ts'
-import { createMarkedSocket } from '../../../src-native/os-calls.ts'
+import { connectFirst, type PastTunnel, settled } from '../past-tunnel.ts'
 import { trustedRoots } from '../tls-roots.ts'
-import { resolve, type Target, targetsOf } from './targets.ts'
+import { targetsOf } from './targets.ts'
 import { pinProblem, trustOf } from './verify.ts'
 
 /** Each node has this long to be found and to accept a connection; then the next one of its region is tried. */
 const CONNECT_MS = 1_500
-/** The second family starts this much later, or when the first has failed. */
-const STAGGER_MS = 200
 const MAX_HEADER_BYTES = 16 * 1024
 
-export interface DialOptions {
-  readonly fwmark: number
-  readonly signal: AbortSignal
-}
+export type DialOptions = PastTunnel
 
 export interface Upgraded {
   readonly socket: tls.TLSSocket
@@ -31,7 +26,7 @@ export interface Upgraded {
 export async function openTls(node: DerpNode, options: DialOptions): Promise<tls.TLSSocket> {
   const targets = targetsOf(node)
   if (targets.length === 0) throw new Error(`no address for relay ${node.HostName}`)
-  const tcp = await race(targets, options)
+  const tcp = await connectFirst(targets, CONNECT_MS, options)
   const trust = trustOf(node)
   const secure = tls.connect({
     socket: tcp,
@@ -80,78 +75,6 @@ export async function dialDerp(node: DerpNode, idealNode: string | undefined, op
     socket.destroy()
     throw error
   }
-}
-
-/** Both families, the second a little later; the first to connect wins and the other is dropped. */
-async function race(targets: readonly Target[], options: DialOptions): Promise<net.Socket> {
-  const rest = new AbortController()
-  const limit = AbortSignal.timeout(CONNECT_MS)
-  const signal = AbortSignal.any([options.signal, rest.signal, limit])
-  try {
-    const attempts: Promise<net.Socket>[] = []
-    for (const target of targets) {
-      const before = attempts.at(-1)
-      const turn = before === undefined ? Promise.resolve() : turnAfter(before, signal)
-      attempts.push(turn.then(() => connectTo(target, { ...options, signal })))
-    }
-    return await Promise.any(attempts)
-  } catch (error) {
-    options.signal.throwIfAborted()
-    if (limit.aborted) throw new Error(`${targets[0]?.host} did not answer in time`)
-    throw error instanceof AggregateError ? error.errors[0] : error
-  } finally {
-    rest.abort()
-  }
-}
-
-/** A TCP connection past the tunnel. */
-export async function connectTo({ host, family, port }: Target, { fwmark, signal }: DialOptions): Promise<net.Socket> {
-  const address = await resolve(host, family, signal)
-  const socket = fwmark === 0 ? new net.Socket() : new net.Socket({ fd: createMarkedSocket(family, fwmark) })
-  socket.connect({ host: address, port, family })
-  socket.setNoDelay(true)
-  await settled(socket, 'connect', signal)
-  socket.setKeepAlive(true, 30_000)
-  return socket
-}
-
-/** Waits a moment for the attempt before; no longer than it takes to fail. */
-function turnAfter(before: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, STAGGER_MS)
-    before.catch(() => {
-      clearTimeout(timer)
-      resolve()
-    })
-    signal.addEventListener('abort', () => {
-      clearTimeout(timer)
-      reject(signal.reason)
-    })
-  })
-}
-
-/** Waits for one event; an error, an end or an abort destroys the socket and fails. */
-function settled(socket: net.Socket, event: 'connect' | 'secureConnect', signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const done = (error?: unknown) => {
-      socket.off(event, onEvent)
-      socket.off('error', done)
-      socket.off('close', onClose)
-      signal.removeEventListener('abort', onAbort)
-      if (error === undefined) return resolve()
-      socket.on('error', () => {}) // what follows after we have given up is no news
-      socket.destroy()
-      reject(error)
-    }
-    const onEvent = () => done()
-    const onClose = () => done(new Error('the relay closed the connection'))
-    const onAbort = () => done(signal.reason)
-    socket.once(event, onEvent)
-    socket.once('error', done)
-    socket.once('close', onClose)
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort)
-  })
 }
 
 /** Reads the status line and header of an answer; what came behind stays for the caller. */

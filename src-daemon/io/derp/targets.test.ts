@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { DerpNode } from '../../../src-contract/control/map.ts'
-import { resolve, targetsOf } from './targets.ts'
+import { resolve } from '../past-tunnel.ts'
+import { targetsOf } from './targets.ts'
 
 const of = (change: Partial<DerpNode>) =>
   targetsOf({ Name: '1a', RegionID: 1, HostName: 'relay.example', ...change }).map(

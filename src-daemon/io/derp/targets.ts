@@ -1,14 +1,7 @@
 /** At which addresses a relay node is dialled.                                                          [derp.md §2.1] */
-import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import type { DerpNode } from '../../../src-contract/control/map.ts'
-
-export interface Target {
-  readonly family: 4 | 6
-  readonly port: number
-  /** An address of that family, or a name to be looked up. */
-  readonly host: string
-}
+import type { Target } from '../past-tunnel.ts'
 
 /** At most one per family, IPv4 first; none when the map switches both off. */
 export function targetsOf(node: DerpNode): Target[] {
@@ -25,20 +18,4 @@ export function hostOf(node: DerpNode, family: 4 | 6): string | undefined {
   if (literal !== '') return isIP(literal) === family ? literal : undefined
   const kind = isIP(node.HostName)
   return kind === 0 || kind === family ? node.HostName : undefined
-}
-
-/** The address behind a host; the system's resolver cannot be stopped, so an abort only stops our waiting for it. */
-export async function resolve(host: string, family: 4 | 6, signal: AbortSignal): Promise<string> {
-  if (isIP(host) === family) return host
-  signal.throwIfAborted()
-  let onAbort = () => {}
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort)
-  })
-  try {
-    return (await Promise.race([lookup(host, { family }), aborted])).address
-  } finally {
-    signal.removeEventListener('abort', onAbort)
-  }
 }

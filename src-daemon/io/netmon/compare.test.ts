@@ -33,4 +33,6 @@ test('IPv6: the unreachable default of lo does not count', () => {
   const eth = `${zero} 00 ${zero} 00 fe800000000000000000000000000001 00000400 00000001 00000000 00000003     eth0`
   expect(defaultInterfaceV6(lo)).toBe('')
   expect(defaultInterfaceV6(`${lo}\n${eth}\n`)).toBe('eth0')
+  const tunnel = eth.replace('eth0', 'pintail0').replace('00000400', '00000001')
+  expect(defaultInterfaceV6(`${lo}\n${tunnel}\n${eth}\n`, 'pintail0')).toBe('eth0')
 })

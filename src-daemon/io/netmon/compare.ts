@@ -32,8 +32,11 @@ export function defaultInterfaceV4(table: string): string {
   return best
 }
 
-/** `/proc/net/ipv6_route`: destination, prefix length, …, metric (5), references, use, flags (8), name (9). */
-export function defaultInterfaceV6(table: string): string {
+/**
+ * `/proc/net/ipv6_route`: destination, prefix length, …, metric (5), references, use, flags (8), name (9). It has the routes
+ * of every table, so those of our own interface are left out: an exit node is no other network.
+ */
+export function defaultInterfaceV6(table: string, own?: string): string {
   let best = ''
   let bestMetric = Number.POSITIVE_INFINITY
   for (const line of table.split('\n')) {
@@ -43,7 +46,7 @@ export function defaultInterfaceV6(table: string): string {
     const isReject = (flags & 0x200) !== 0
     const name = fields[9] ?? ''
     const cost = Number.parseInt(fields[5] ?? '0', 16)
-    if (!isReject && name !== 'lo' && cost < bestMetric) [best, bestMetric] = [name, cost]
+    if (!isReject && name !== 'lo' && name !== own && cost < bestMetric) [best, bestMetric] = [name, cost]
   }
   return best
 }

@@ -118,7 +118,7 @@ export function readHostNetwork(own: string | undefined): HostNetwork {
   return {
     interfaces,
     defaultV4: defaultInterfaceV4(readOrEmpty('/proc/net/route')),
-    defaultV6: defaultInterfaceV6(readOrEmpty('/proc/net/ipv6_route')),
+    defaultV6: defaultInterfaceV6(readOrEmpty('/proc/net/ipv6_route'), own),
   }
 }
 
