@@ -98,7 +98,7 @@ export class Daemon {
       const program = stockProgram(isFast ? 'fast/tailscaled' : 'tailscaled')
       if (program === undefined) throw new Error(`no tailscaled in ${peersFolder}; npm run peers installs it`)
       const quiet = { TS_DEBUG_FIREWALL_MODE: 'nftables', TS_NO_LOGS_NO_SUPPORT: 'true' }
-      this.#process = this.host.start(program, common, { env: { ...environment, ...quiet } })
+      this.#process = this.host.start(program, common, { env: { ...quiet, ...environment } })
     }
     const child = this.#process
     const hear = (chunk: Buffer) => {
