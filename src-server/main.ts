@@ -1,6 +1,7 @@
 /** The program `pintail-control`: verbs, exit status, and nothing else. */
 import { Command } from 'commander'
-import { healthCommand, keyCommands, nodeCommands, routeCommands, userCommands } from './commands/admin.ts'
+import { healthCommand, keyCommands, nodeCommands, userCommands } from './commands/admin.ts'
+import { routeCommands } from './commands/routes.ts'
 import { configTestCommand, initCommand, serveCommand } from './commands/serve.ts'
 import { version } from './version.ts'
 

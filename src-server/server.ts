@@ -28,7 +28,8 @@ import { type Certificate, keepCertificate, pinOf, readCertificate } from './rel
 import { RelayPart } from './relay/relay-part.ts'
 import { RelayServer } from './relay/relay-server.ts'
 import { openStun } from './relay/stun-server.ts'
-import { autoApproval, Routing } from './routing/routing.ts'
+import { autoApproval } from './routing/offers.ts'
+import { Routing } from './routing/routing.ts'
 import { openDatabase } from './store/database.ts'
 import { hasKeyFile, keepPrivateKey } from './store/key-file.ts'
 import { Store } from './store/store.ts'
@@ -95,7 +96,7 @@ async function open(
   const relay = await openRelay(config, tls, mayRelay, log, now, closers)
 
   const routing = new Routing({
-    auto: autoApproval(config.auto_approve),
+    auto: autoApproval(config.auto_approve.routes, config.auto_approve.exit_node),
     userName: ({ userId }) => (userId === null ? undefined : registry.users.get(userId)?.name),
   })
   const hub = new Hub({ registry, routing, now, random01: Math.random, offlineAfterMs: config.node.offline_after })

@@ -50,6 +50,8 @@ export interface NodeShape {
   availableRoutes: string[]
   /** By an administrator. */
   approvedRoutes: string[]
+  /** By the configuration. */
+  autoApprovedRoutes: string[]
   /** In effect. */
   subnetRoutes: string[]
   capVersion: number
@@ -90,7 +92,7 @@ export function keyShape(registry: Registry, key: PreAuthKey, text?: string): Ke
 
 export function nodeShape(registry: Registry, context: MapContext, node: NodeRecord): NodeShape {
   const { hostinfo } = node
-  const { exit, primary } = context.routes(node.id)
+  const { approved, exit, primary } = context.routes(node.id)
   return {
     id: String(node.id),
     machineKey: node.machineKey,
@@ -113,6 +115,7 @@ export function nodeShape(registry: Registry, context: MapContext, node: NodeRec
     homeDerp: node.homeDerp,
     availableRoutes: offeredRoutes(node.hostinfo),
     approvedRoutes: [...node.approvedRoutes],
+    autoApprovedRoutes: approved.filter((route) => !node.approvedRoutes.includes(route)),
     subnetRoutes: [...exit, ...primary],
     capVersion: node.capVersion,
     os: typeof hostinfo.OS === 'string' ? hostinfo.OS : '',

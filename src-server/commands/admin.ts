@@ -1,32 +1,8 @@
 /** The verbs that talk to a running server over its administration socket. */
 import { Command, InvalidArgumentError } from 'commander'
-import { AdminClient } from '../admin/client.ts'
 import type { KeyShape, NodeShape, UserShape } from '../admin/shapes.ts'
-import { loadConfig } from '../config/load.ts'
 import { type Output, shortTime, table } from './output.ts'
-
-/** What every verb takes; `config` and `socket` are options of the program itself and may stand anywhere. */
-interface Common {
-  readonly config: string
-  readonly socket?: string
-  readonly json?: true
-}
-
-function verb(name: string, description: string, ...examples: string[]): Command {
-  return new Command(name)
-    .description(description)
-    .option('--json', 'print JSON')
-    .addHelpText('after', `\nExamples:\n${examples.map((example) => `  $ pintail-control ${example}`).join('\n')}`)
-}
-
-function client(command: Command): AdminClient {
-  const options = command.optsWithGlobals<Common>()
-  return new AdminClient(options.socket ?? loadConfig(options.config).unix_socket)
-}
-
-function json(value: unknown): string {
-  return JSON.stringify(value, undefined, 2)
-}
+import { type Common, client, json, path, verb } from './verb.ts'
 
 function list(value: string, previous: string[] = []): string[] {
   return [...previous, ...value.split(',').filter((word) => word !== '')]
@@ -36,8 +12,6 @@ function integer(value: string): string {
   if (!/^\d+$/.test(value)) throw new InvalidArgumentError('expected a number')
   return value
 }
-
-const path = encodeURIComponent
 
 export function userCommands(output: Output): Command {
   const users = new Command('users').description('who owns nodes')
@@ -223,98 +197,6 @@ export function nodeCommands(output: Output): Command {
       }),
   )
   return nodes
-}
-
-export function routeCommands(output: Output): Command {
-  const routes = new Command('routes').description('subnets and exit nodes that computers offer')
-  routes.addCommand(
-    verb('list', 'who offers which route, and what is in effect', 'routes list', 'routes list --json').action(
-      async (options: Common, command: Command) => {
-        const answer = await client(command).call<{ nodes: NodeShape[] }>('GET', '/node')
-        const offers = answer.nodes.flatMap(routeOffers)
-        const rows = offers.map((offer) => [offer.node, offer.route, offer.approved ? 'yes' : 'no', offer.state])
-        output.print(options.json ? json(offers) : table(['NODE', 'ROUTE', 'APPROVED', 'STATE'], rows))
-      },
-    ),
-  )
-  routes.addCommand(
-    verb(
-      'approve',
-      'let a computer route for the others',
-      'routes approve nas 192.168.1.0/24',
-      'routes approve vps --exit-node',
-      'routes approve router --all',
-    )
-      .argument('<node>', 'name or id')
-      .argument('[route...]', 'routes that it offers or may offer later')
-      .option('--exit-node', 'the way to the internet: 0.0.0.0/0 and ::/0')
-      .option('--all', 'everything that it offers now')
-      .action(async (name: string, list: string[], options: RouteOptions, command: Command) => {
-        const node = await editRoutes(command, name, (now) => {
-          const wanted = namedRoutes(list, options, now.availableRoutes)
-          return [...now.approvedRoutes, ...wanted]
-        })
-        output.print(options.json ? json(node) : routesText(node))
-      }),
-  )
-  routes.addCommand(
-    verb(
-      'revoke',
-      'take routes back from a computer',
-      'routes revoke nas 192.168.1.0/24',
-      'routes revoke vps --exit-node',
-      'routes revoke router --all',
-    )
-      .argument('<node>', 'name or id')
-      .argument('[route...]')
-      .option('--exit-node', 'the way to the internet: 0.0.0.0/0 and ::/0')
-      .option('--all', 'everything that was approved')
-      .action(async (name: string, list: string[], options: RouteOptions, command: Command) => {
-        const node = await editRoutes(command, name, (now) => {
-          const wanted = namedRoutes(list, options, now.approvedRoutes)
-          return now.approvedRoutes.filter((route) => !wanted.includes(route))
-        })
-        output.print(options.json ? json(node) : routesText(node))
-      }),
-  )
-  return routes
-}
-
-type RouteOptions = Common & { exitNode?: true; all?: true }
-
-function routeOffers(node: NodeShape) {
-  const all = [...new Set([...node.availableRoutes, ...node.approvedRoutes])].sort()
-  return all.map((route) => {
-    const isOffered = node.availableRoutes.includes(route)
-    const isUsed = node.subnetRoutes.includes(route)
-    const isApproved = isUsed || node.approvedRoutes.includes(route)
-    const standsBy = isApproved ? 'stands by: another node has it' : 'waits for approval'
-    const state = !isOffered ? 'not offered' : isUsed ? (node.online ? 'in effect' : 'in effect, offline') : standsBy
-    return { node: node.givenName, route, approved: isApproved, state }
-  })
-}
-
-function namedRoutes(list: readonly string[], options: RouteOptions, all: readonly string[]): string[] {
-  const wanted = [...list, ...(options.exitNode ? ['0.0.0.0/0', '::/0'] : []), ...(options.all ? all : [])]
-  if (wanted.length > 0) return wanted
-  if (options.all) throw new Error('this computer offers no routes; on it: pintail set --advertise-routes=…')
-  throw new Error('name the routes, or say --exit-node or --all')
-}
-
-async function editRoutes(
-  command: Command,
-  name: string,
-  edit: (now: NodeShape) => readonly string[],
-): Promise<NodeShape> {
-  const door = client(command)
-  const { node } = await door.call<{ node: NodeShape }>('GET', `/node/${path(name)}`)
-  const body = { routes: edit(node) }
-  return (await door.call<{ node: NodeShape }>('POST', `/node/${path(name)}/approve_routes`, body)).node
-}
-
-function routesText(node: NodeShape): string {
-  const used = node.subnetRoutes.length === 0 ? 'no routes' : node.subnetRoutes.join(', ')
-  return `${node.givenName} routes ${used}.`
 }
 
 function nodeTable(nodes: readonly NodeShape[]): string {

@@ -66,7 +66,7 @@ server_url: ${serverUrl}
 #   regions: []                         # further relays: {region_id, region_code, region_name, nodes: [{name, hostname, derp_port, stun_port, ...}]}
 #   paths: []                           # files with such a list
 
-# auto_approve:                        # whose routes need no administrator: tags, users or nodes
+# auto_approve:                        # whose routes need no administrator: tag:NAME, a user, or node:NAME as named by you
 #   routes: {}                         # e.g. {10.0.0.0/8: ["tag:router", alice]}
 #   exit_node: []                      # e.g. ["tag:exit"]
 # taildrop:

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod'
 import { parseIp, parsePrefix, prefixContains, prefixText } from '../../src-protocol/wire/ip.ts'
+import { isValidWho } from '../registry/whom.ts'
 import { parseListenAddress } from './address.ts'
 import { parseDurationMs } from './duration.ts'
 
@@ -122,7 +123,9 @@ const route = z.string().refine((text) => {
   const prefix = parsePrefix(text)
   return prefix.ok && prefixText(prefix.value) === text
 }, 'expected a network such as 10.0.0.0/8, without host bits')
-const approver = z.string().min(1, 'expected a tag (tag:router), the name of a user, or the name of a node')
+const who = z
+  .string()
+  .refine(isValidWho, 'expected a tag (tag:router), the name of a user (alice), or a node (node:nas)')
 
 export const configSchema = z
   .strictObject({
@@ -184,8 +187,8 @@ export const configSchema = z
     auto_approve: z
       .strictObject({
         /** Network → tags, users or nodes whose routes inside of it need no administrator. */
-        routes: z.record(route, z.array(approver).min(1)).default({}),
-        exit_node: z.array(approver).default([]),
+        routes: z.record(route, z.array(who).min(1)).default({}),
+        exit_node: z.array(who).default([]),
       })
       .prefault({}),
     taildrop: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),

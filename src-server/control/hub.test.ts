@@ -8,7 +8,7 @@ import type { MapContext } from '../mapper/node.ts'
 import { allowAll, type Policy } from '../policy/policy.ts'
 import type { NodeRecord } from '../registry/model.ts'
 import { Registry } from '../registry/registry.ts'
-import { type AutoApproval, nobodyByItself } from '../routing/offers.ts'
+import { type AutoApproval, autoApproval, nobodyByItself } from '../routing/offers.ts'
 import { Routing } from '../routing/routing.ts'
 import { openDatabase } from '../store/database.ts'
 import { Store } from '../store/store.ts'
@@ -20,7 +20,7 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
 
-async function network(o: { keepAliveMs?: number; policy?: Policy; auto?: AutoApproval } = {}) {
+async function network(o: { keepAliveMs?: number; probeMs?: number; policy?: Policy; auto?: AutoApproval } = {}) {
   const registry = await Registry.open(new Store(await openDatabase(':memory:')), {
     v4: '100.64.0.0/10',
     v6: 'fd7a:115c:a1e0::/48',
@@ -35,6 +35,7 @@ async function network(o: { keepAliveMs?: number; policy?: Policy; auto?: AutoAp
     random01: () => 0,
     offlineAfterMs: 50,
     ...(o.keepAliveMs === undefined ? {} : { keepAliveMs: o.keepAliveMs }),
+    ...(o.probeMs === undefined ? {} : { probeMs: o.probeMs }),
   })
   const context: MapContext = {
     baseDomain: 'x.test',
@@ -64,7 +65,7 @@ async function network(o: { keepAliveMs?: number; policy?: Policy; auto?: AutoAp
     if (!made.ok) throw new Error(made.message)
     return made.value
   }
-  return { registry, hub, add }
+  return { registry, hub, routing, add }
 }
 
 class Sink implements MapSink {
@@ -73,6 +74,11 @@ class Sink implements MapSink {
   isClosed = false
   write(bytes: Uint8Array) {
     this.messages.push(JSON.parse(Buffer.from(bytes).subarray(4).toString()) as { [member: string]: unknown })
+  }
+  /** Undefined: the other side says nothing any more. */
+  answer: ((answered: () => void) => void) | undefined = (answered) => answered()
+  ping(answered: () => void) {
+    this.answer?.(answered)
   }
   close() {
     this.isClosed = true
@@ -152,16 +158,58 @@ test('[SRV-R2] [SRV-R3] offered, approved, in effect; the router dies and the ot
   await expect.poll(() => view(b.id)).toBe('|')
 })
 
+test('[SRV-R3] a router that is connected and silent loses its subnet to one that answers, and does not get it back', async () => {
+  const { registry, hub, routing, add } = await network({ probeMs: 20 })
+  const [b, c] = [await add('b'), await add('c')]
+  const sinks = [new Sink(), new Sink()]
+  for (const [i, node] of [b, c].entries()) {
+    registry.update(node.id, { hostinfo: { RoutableIPs: ['10.0.0.0/8'] } })
+    await registry.approveRoutes(node.id, ['10.0.0.0/8'])
+    hub.open(registry.nodes.get(node.id)!, false, sinks[i]!)
+  }
+  const owner = () => [b, c].find(({ id }) => routing.of(id).primary.length > 0)?.givenName
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  expect(owner()).toBe('b')
+  sinks[0]!.answer = undefined
+  await expect.poll(owner).toBe('c')
+  expect(hub.isOnline(b.id)).toBe(true)
+  const again = new Sink()
+  hub.open(registry.nodes.get(b.id)!, false, again)
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  expect(owner()).toBe('c')
+  sinks[1]!.answer = undefined
+  await expect.poll(owner).toBe('b')
+})
+
+test('[SRV-R3] a router whose login ended has nothing', async () => {
+  const { registry, hub, routing, add } = await network()
+  const [b, c] = [await add('b'), await add('c')]
+  for (const node of [b, c]) {
+    registry.update(node.id, { hostinfo: { RoutableIPs: ['10.0.0.0/8'] } })
+    await registry.approveRoutes(node.id, ['10.0.0.0/8'])
+    hub.open(registry.nodes.get(node.id)!, false, new Sink())
+  }
+  expect(routing.of(b.id).primary).toEqual(['10.0.0.0/8'])
+  await registry.setExpiry(b.id, Date.now() - 1)
+  expect([routing.of(b.id).primary, routing.of(c.id).primary]).toEqual([[], ['10.0.0.0/8']])
+})
+
 test('[SRV-R2] by owner, tag or name without an administrator, inside the named network only', async () => {
-  const auto = { routes: new Map([['10.0.0.0/8', ['alice']]]), exitNode: ['bee'] }
+  const auto = autoApproval({ '10.0.0.0/8': ['alice'] }, ['node:bee'])
   const { registry, hub, add } = await network({ auto })
   const [a, b] = [await add('a'), await add('bee')]
+  const shown = async (): Promise<Node | undefined> => {
+    const sink = new Sink()
+    hub.open(registry.nodes.get(a.id)!, false, sink)
+    return (sink.messages[0]!.Peers as Node[])[0]
+  }
   registry.update(b.id, {
     hostinfo: { Hostname: 'bee', RoutableIPs: ['10.1.0.0/16', '192.168.0.0/16', '0.0.0.0/0', '::/0'] },
   })
-  const sink = new Sink()
-  hub.open(a, false, sink)
-  expect((sink.messages[0]!.Peers as Node[])[0]).toMatchObject({
+  // what a computer calls itself is no reason to trust it
+  expect((await shown())?.AllowedIPs).toEqual([`${b.ipv4}/32`, `${b.ipv6}/128`, '10.1.0.0/16'])
+  await registry.rename(b.id, 'bee')
+  expect(await shown()).toMatchObject({
     AllowedIPs: [`${b.ipv4}/32`, `${b.ipv6}/128`, '0.0.0.0/0', '::/0', '10.1.0.0/16'],
     PrimaryRoutes: ['10.1.0.0/16'],
     CapMap: { 'suggest-exit-node': [] },

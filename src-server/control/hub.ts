@@ -18,6 +18,8 @@ export interface MapSink {
   write(bytes: Uint8Array): void
   /** What was written and not yet taken by the network. */
   readonly waitingBytes: number
+  /** Asks the other side for a sign of life; `answered` is called when it comes, or never. */
+  ping(answered: () => void): void
   close(): void
 }
 
@@ -35,6 +37,7 @@ export interface HubOptions {
   readonly offlineAfterMs: number
   readonly gatherMs?: number
   readonly keepAliveMs?: number
+  readonly probeMs?: number
 }
 
 /** The first change waits this long for company; under load a message goes out at most every MIN_INTERVAL_MS. */
@@ -44,6 +47,8 @@ const KEEP_ALIVE_MS = 50_000
 const KEEP_ALIVE_SPREAD_MS = 9000
 /** After a restart, nodes that were connected have this long to come back before others see them offline. */
 const RESTART_GRACE_MS = 60_000
+/** Routers that somebody could replace are asked this often, and have as long to answer. */
+const PROBE_MS = 5000
 /** A viewer that reads slower than the network changes starts over with a full map. */
 const MAX_WAITING_BYTES = 16 << 20
 
@@ -55,6 +60,8 @@ class Session implements MapSession {
   /** Expired or deleted: hears nothing about others any more. */
   isOutcast = false
   keepAlive: NodeJS.Timeout | undefined
+  /** Runs while an answer is awaited. */
+  probe: NodeJS.Timeout | undefined
   readonly #onEnded: (session: Session) => void
 
   constructor(node: NodeRecord, isCompressed: boolean, sink: MapSink, onEnded: (session: Session) => void) {
@@ -79,6 +86,9 @@ export class Hub {
   readonly #sessions = new Map<number, Session>()
   /** Nodes whose stream ended a moment ago and who still count as online. */
   readonly #leaving = new Map<number, NodeJS.Timeout>()
+  /** Routers that are connected and do not answer. */
+  readonly #silent = new Set<number>()
+  readonly #probing: NodeJS.Timeout
   readonly #stopListening: () => void
   readonly #keepAliveFrames = {
     true: mapFrame('{"KeepAlive":true}', true),
@@ -96,7 +106,10 @@ export class Hub {
     this.#stopListening = options.registry.onChange((change) => this.#handleChange(change))
     for (const node of options.registry.nodes.values())
       if (node.lastSeen === null && node.discoKey !== null) this.#startLeaving(node.id, RESTART_GRACE_MS)
-    for (const node of options.registry.nodes.values()) options.routing.follow(node, this.isOnline(node.id))
+    const nodes = [...options.registry.nodes.values()]
+    options.routing.start(nodes, (node) => this.#isServing(node))
+    for (const { id } of nodes) this.#keepPrimaries(id)
+    this.#probing = setInterval(() => this.#probe(), options.probeMs ?? PROBE_MS)
   }
 
   /** The maps need to know who is online, so they come second. */
@@ -121,7 +134,8 @@ export class Hub {
     clearTimeout(this.#leaving.get(node.id))
     this.#leaving.delete(node.id)
     if (node.lastSeen !== null) this.#o.registry.update(node.id, { lastSeen: null })
-    if (!wasOnline) this.#followRoutes(node)
+    this.#silent.delete(node.id)
+    this.#followRoutes(node)
     this.#sendFull(session, node)
     if (!wasOnline) this.#patch({ NodeID: node.id, Online: true })
     return session
@@ -138,11 +152,13 @@ export class Hub {
   /** Time passed: this node's login ended. */
   handleExpired(node: NodeRecord): void {
     this.#markWhole(node.id)
+    this.#followRoutes(node)
   }
 
   close(): void {
     this.#stopListening()
     clearTimeout(this.#timer)
+    clearInterval(this.#probing)
     for (const timer of this.#leaving.values()) clearTimeout(timer)
     this.#leaving.clear()
     for (const session of [...this.#sessions.values()]) this.#drop(session)
@@ -183,6 +199,7 @@ export class Hub {
     }
     clearTimeout(this.#leaving.get(node.id))
     this.#leaving.delete(node.id)
+    this.#silent.delete(node.id)
     this.#showRoutes(this.#o.routing.forget(node.id))
     this.#must().forget(node.id)
     this.#whole.delete(node.id)
@@ -192,14 +209,51 @@ export class Hub {
   }
 
   #followRoutes(node: NodeRecord): void {
-    this.#showRoutes(this.#o.routing.follow(node, this.isOnline(node.id)))
+    this.#showRoutes(this.#o.routing.follow(node, this.#isServing(node)))
   }
 
   #showRoutes(ids: ReadonlySet<number>): void {
     for (const id of ids) {
       this.#maps?.forget(id)
       this.#markWhole(id)
+      this.#keepPrimaries(id)
     }
+  }
+
+  #keepPrimaries(id: number): void {
+    const primaryRoutes = this.#o.routing.of(id).primary
+    if (primaryRoutes.join() !== this.#o.registry.nodes.get(id)?.primaryRoutes.join())
+      this.#o.registry.update(id, { primaryRoutes })
+  }
+
+  /** May somebody's packets go there? Peers drop a node whose login ended. */
+  #isServing(node: NodeRecord): boolean {
+    return this.isOnline(node.id) && !this.#silent.has(node.id) && !isExpired(node, this.#o.now())
+  }
+
+  /** A machine that lost its network says no goodbye; where another router could take over, that must not take long. */
+  #probe(): void {
+    for (const id of this.#o.routing.shared()) {
+      const session = this.#sessions.get(id)
+      if (session === undefined || session.probe !== undefined) continue
+      // answers that wait behind a busy moment of this server are read before the verdict
+      session.probe = setTimeout(() => setImmediate(() => this.#setSilent(session, true)), this.#o.probeMs ?? PROBE_MS)
+      session.sink.ping(() => {
+        clearTimeout(session.probe)
+        session.probe = undefined
+        this.#setSilent(session, false)
+      })
+    }
+  }
+
+  #setSilent(session: Session, isSilent: boolean): void {
+    const id = session.nodeId
+    if (this.#sessions.get(id) !== session || this.#silent.has(id) === isSilent) return
+    if (isSilent && session.probe === undefined) return // the answer came after all
+    if (isSilent) this.#silent.add(id)
+    else this.#silent.delete(id)
+    const node = this.#o.registry.nodes.get(id)
+    if (node !== undefined) this.#followRoutes(node)
   }
 
   #markWhole(id: number): void {
@@ -277,12 +331,14 @@ export class Hub {
   /** Ends a stream without a word about its node. */
   #drop(session: Session): void {
     clearTimeout(session.keepAlive)
+    clearTimeout(session.probe)
     if (this.#sessions.get(session.nodeId) === session) this.#sessions.delete(session.nodeId)
     session.sink.close()
   }
 
   #handleEnded(session: Session, isOurDoing = false): void {
     clearTimeout(session.keepAlive)
+    clearTimeout(session.probe)
     if (isOurDoing) session.sink.close()
     if (this.#sessions.get(session.nodeId) !== session) return // a newer stream took over, or the node is gone
     this.#sessions.delete(session.nodeId)

@@ -105,6 +105,13 @@ function openSink(stream: ServerHttp2Stream): MapSink {
     get waitingBytes() {
       return stream.writableLength
     },
+    ping: (answered) => {
+      const { session } = stream
+      if (session === undefined || session.destroyed) return
+      session.ping((error) => {
+        if (error === null) answered()
+      })
+    },
     close: () => {
       if (!stream.closed) stream.end()
     },

@@ -3,13 +3,13 @@
  * must not make another node's decoder refuse the whole map, so nothing passes here by its name alone.
  */
 import type { Hostinfo, Location, Service } from '../../src-contract/control/map.ts'
-import type { IpPort, PrefixText } from '../../src-contract/ids.ts'
-import { ipPort, parseIpPort, parsePrefix, prefixText } from '../../src-protocol/wire/ip.ts'
+import type { IpPort } from '../../src-contract/ids.ts'
+import { ipPort, parseIpPort } from '../../src-protocol/wire/ip.ts'
 import { isJsonObject } from '../../src-protocol/wire/json.ts'
+import { offeredRoutes } from '../routing/offers.ts'
 
 const MAX_TEXT = 256
 const MAX_SERVICES = 64
-const MAX_ROUTES = 512
 const MAX_ENDPOINTS = 64
 const MAX_KEYS = 16
 
@@ -32,7 +32,7 @@ export function peerHostinfo(said: Hostinfo): Hostinfo {
     if (said[name] === true) shown[name] = true
   const services = list(said.Services, MAX_SERVICES).flatMap(service)
   if (services.length > 0) shown.Services = services
-  const routes = routesOf(said)
+  const routes = offeredRoutes(said)
   if (routes.length > 0) shown.RoutableIPs = routes
   const keys = list(said.sshHostKeys, MAX_KEYS).flatMap((key) => text(key, 4096) ?? [])
   if (keys.length > 0) shown.sshHostKeys = keys
@@ -50,13 +50,6 @@ function service(value: unknown): Service[] {
   return [
     { Proto: Proto as string, Port: Port as number, ...(described === undefined ? {} : { Description: described }) },
   ]
-}
-
-function routesOf(said: Hostinfo): PrefixText[] {
-  return list(said.RoutableIPs, MAX_ROUTES).flatMap((route) => {
-    const prefix = typeof route === 'string' ? parsePrefix(route) : undefined
-    return prefix?.ok ? prefixText(prefix.value) : []
-  })
 }
 
 function locationOf(said: unknown): Location | undefined {

@@ -49,6 +49,8 @@ export interface NodeRecord {
   readonly hostinfo: Hostinfo
   /** By an administrator, for this node; what it does not offer (any more) has no effect. */
   readonly approvedRoutes: readonly PrefixText[]
+  /** Subnets that it had when that last changed: it goes on having them after a restart of the server. */
+  readonly primaryRoutes: readonly PrefixText[]
   readonly endpoints: readonly IpPort[]
   /** 0: none yet. */
   readonly homeDerp: number

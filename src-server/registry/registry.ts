@@ -19,7 +19,7 @@ export type Change =
 
 /** What a connection may change at any time; written in bulk, because it changes often and comes again by itself. */
 export type VolatileFields = Partial<
-  Pick<NodeRecord, 'discoKey' | 'hostinfo' | 'endpoints' | 'homeDerp' | 'capVersion' | 'lastSeen'>
+  Pick<NodeRecord, 'discoKey' | 'hostinfo' | 'primaryRoutes' | 'endpoints' | 'homeDerp' | 'capVersion' | 'lastSeen'>
 >
 
 export interface Registration {
@@ -261,6 +261,7 @@ export class Registry {
         ipv4: ipv4 ?? '',
         ipv6: ipv6 ?? '',
         approvedRoutes: [],
+        primaryRoutes: [],
         endpoints: [],
         homeDerp: 0,
         createdAt: now,

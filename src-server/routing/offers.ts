@@ -6,6 +6,7 @@ import type { Hostinfo } from '../../src-contract/control/map.ts'
 import type { PrefixText } from '../../src-contract/ids.ts'
 import { type Prefix, parsePrefix, prefixContains, prefixText } from '../../src-protocol/wire/ip.ts'
 import type { NodeRecord } from '../registry/model.ts'
+import { isNodeOf } from '../registry/whom.ts'
 
 export const EXIT_ROUTES: readonly PrefixText[] = ['0.0.0.0/0', '::/0']
 const MAX_ROUTES = 512
@@ -18,6 +19,8 @@ const parsed = (text: PrefixText): Prefix => {
 /** Nodes' own addresses are nobody's to route; sites with the same numbers have a corner of that range. */
 const OVERLAYS = ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'].map(parsed)
 const SITES = parsed('fd7a:115c:a1e0:b1a::/64')
+/** What means something else on each computer. 169.254.0.0/16 is not among it: clouds have services there. */
+const NOWHERE = ['127.0.0.0/8', '224.0.0.0/4', '::1/128', 'fe80::/10', 'ff00::/8'].map(parsed)
 
 /** Masked, without repetition and without what cannot be routed for others, in the order of their text. */
 export function offeredRoutes(said: Hostinfo): PrefixText[] {
@@ -37,16 +40,27 @@ export function isExitRoute(route: PrefixText): boolean {
 function isRoutable(prefix: Prefix): boolean {
   if (prefix.bits === 0) return true
   const isSite = prefix.bits >= SITES.bits && prefixContains(SITES, prefix.ip)
-  return isSite || OVERLAYS.every((range) => !prefixContains(range, prefix.ip) && !prefixContains(prefix, range.ip))
+  const isForeign = OVERLAYS.every((range) => !prefixContains(range, prefix.ip) && !prefixContains(prefix, range.ip))
+  return (
+    isSite || (isForeign && !NOWHERE.some((range) => range.bits <= prefix.bits && prefixContains(range, prefix.ip)))
+  )
 }
 
-/** Who needs no administrator: tags, user names or node names, by the network that contains the route. */
+/** Who needs no administrator, by the network that contains the route. */
 export interface AutoApproval {
-  readonly routes: ReadonlyMap<PrefixText, readonly string[]>
+  readonly routes: readonly { readonly within: Prefix; readonly who: readonly string[] }[]
   readonly exitNode: readonly string[]
 }
 
-export const nobodyByItself: AutoApproval = { routes: new Map(), exitNode: [] }
+export function autoApproval(
+  routes: { readonly [network: PrefixText]: readonly string[] },
+  exitNode: readonly string[],
+) {
+  const list = Object.entries(routes).map(([network, who]) => ({ within: parsed(network), who }))
+  return { routes: list, exitNode } satisfies AutoApproval
+}
+
+export const nobodyByItself: AutoApproval = autoApproval({}, [])
 
 export interface Approver {
   readonly auto: AutoApproval
@@ -60,12 +74,9 @@ export function approvedRoutes(node: NodeRecord, approver: Approver): PrefixText
 
 function isApproved(node: NodeRecord, route: PrefixText, { auto, userName }: Approver): boolean {
   if (node.approvedRoutes.includes(route)) return true
-  const names = [...node.tags, node.givenName, userName(node)]
-  const isNamed = (list: readonly string[]): boolean => list.some((name) => names.includes(name))
+  const owner = userName(node)
+  const isNamed = (list: readonly string[]): boolean => list.some((who) => isNodeOf(who, node, owner))
   if (isExitRoute(route)) return isNamed(auto.exitNode)
   const { ip, bits } = parsed(route)
-  return [...auto.routes].some(([text, list]) => {
-    const within = parsed(text)
-    return within.bits <= bits && prefixContains(within, ip) && isNamed(list)
-  })
+  return auto.routes.some(({ within, who }) => within.bits <= bits && prefixContains(within, ip) && isNamed(who))
 }

@@ -23,7 +23,7 @@ test('[SRV-R3] any sequence: one router per subnet, online if any is; it never m
       }
       for (const { id, routes, isOnline } of steps) {
         const before = owners()
-        const changed = primaries.update(id, routes, isOnline)
+        const changed = primaries.update({ id, routes, isOnline })
         model.set(id, { routes, isOnline })
         const after = owners()
         for (const route of ['10.0.0.0/8', '10.1.0.0/16', '192.168.0.0/16']) {

@@ -7,27 +7,52 @@ import type { PrefixText } from '../../src-contract/ids.ts'
 
 type NodeId = number
 
+export interface Router {
+  readonly id: NodeId
+  readonly routes: readonly PrefixText[]
+  readonly isOnline: boolean
+}
+
 export class Primaries {
   readonly #routers = new Map<PrefixText, Map<NodeId, boolean>>()
   readonly #primary = new Map<PrefixText, NodeId>()
   readonly #routes = new Map<NodeId, ReadonlySet<PrefixText>>()
 
+  /** All at once, as after a restart: who had a route goes on having it. */
+  start(routers: readonly Router[], had: ReadonlyMap<PrefixText, NodeId>): void {
+    for (const router of routers) this.#learn(router)
+    for (const [route, id] of had) if (this.#routers.get(route)?.has(id)) this.#primary.set(route, id)
+    for (const route of this.#routers.keys()) this.#elect(route, new Set())
+  }
+
   /** Answers the nodes whose {@link of} is another now. */
-  update(id: NodeId, routes: readonly PrefixText[], isOnline: boolean): Set<NodeId> {
-    const before = this.#routes.get(id) ?? new Set()
-    const after = new Set(routes)
-    for (const route of before) if (!after.has(route)) this.#routersOf(route).delete(id)
-    for (const route of after) this.#routersOf(route).set(id, isOnline)
-    if (after.size === 0) this.#routes.delete(id)
-    else this.#routes.set(id, after)
+  update(router: Router): Set<NodeId> {
     const changed = new Set<NodeId>()
-    for (const route of new Set([...before, ...after])) this.#elect(route, changed)
+    for (const route of this.#learn(router)) this.#elect(route, changed)
     return changed
   }
 
   /** The subnets that this node has. */
   of(id: NodeId): PrefixText[] {
     return [...(this.#routes.get(id) ?? [])].filter((route) => this.#primary.get(route) === id).sort()
+  }
+
+  /** Nodes that share a subnet with another one: somebody could take over. */
+  shared(): Set<NodeId> {
+    const ids = new Set<NodeId>()
+    for (const routers of this.#routers.values()) if (routers.size > 1) for (const id of routers.keys()) ids.add(id)
+    return ids
+  }
+
+  /** Answers the routes that somebody may have to take over. */
+  #learn({ id, routes, isOnline }: Router): Set<PrefixText> {
+    const before = this.#routes.get(id) ?? new Set()
+    const after = new Set(routes)
+    for (const route of before) if (!after.has(route)) this.#routersOf(route).delete(id)
+    for (const route of after) this.#routersOf(route).set(id, isOnline)
+    if (after.size === 0) this.#routes.delete(id)
+    else this.#routes.set(id, after)
+    return new Set([...before, ...after])
   }
 
   #elect(route: PrefixText, changed: Set<NodeId>): void {
@@ -37,11 +62,11 @@ export class Primaries {
     const ids = [...routers.keys()].sort((a, b) => a - b)
     const next =
       ids.find((id) => routers.get(id) === true) ?? (present !== undefined && routers.has(present) ? present : ids[0])
+    if (next === undefined) this.#routers.delete(route)
     if (next === present) return
     if (present !== undefined) changed.add(present)
     if (next === undefined) {
       this.#primary.delete(route)
-      this.#routers.delete(route)
     } else {
       this.#primary.set(route, next)
       changed.add(next)

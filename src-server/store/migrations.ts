@@ -35,7 +35,14 @@ const approvedRoutes: Migration = {
   },
 }
 
+const primaryRoutes: Migration = {
+  async up(db: Kysely<unknown>) {
+    await sql`ALTER TABLE nodes ADD COLUMN primary_routes TEXT NOT NULL DEFAULT '[]'`.execute(db)
+  },
+}
+
 export const migrations: { readonly [name: string]: Migration } = {
   '0001-first': first,
   '0002-approved-routes': approvedRoutes,
+  '0003-primary-routes': primaryRoutes,
 }

@@ -35,7 +35,7 @@ export class Store {
         nodeKey: row.node_key as NodeKeyText,
         machineKey: row.machine_key as MachineKeyText,
         // written by whichever version was there at the time
-        node: { ...JSON.parse(row.node), approvedRoutes: [] } as NodeRecord,
+        node: { ...JSON.parse(row.node), approvedRoutes: [], primaryRoutes: [] } as NodeRecord,
         deletedAt: row.deleted_at,
       })),
       lastIds: {
@@ -147,6 +147,7 @@ async function insertNode(db: Kysely<Tables>, node: NodeRecord): Promise<void> {
     ipv6: node.ipv6,
     hostinfo: JSON.stringify(node.hostinfo),
     approved_routes: JSON.stringify(node.approvedRoutes),
+    primary_routes: JSON.stringify(node.primaryRoutes),
     endpoints: JSON.stringify(node.endpoints),
     home_derp: node.homeDerp,
     cap_version: node.capVersion,
@@ -197,6 +198,7 @@ function nodeOf(row: Selectable<Tables['nodes']>): NodeRecord {
     ipv6: row.ipv6,
     hostinfo: JSON.parse(row.hostinfo) as NodeRecord['hostinfo'],
     approvedRoutes: JSON.parse(row.approved_routes) as PrefixText[],
+    primaryRoutes: JSON.parse(row.primary_routes) as PrefixText[],
     endpoints: JSON.parse(row.endpoints) as IpPort[],
     homeDerp: row.home_derp,
     capVersion: row.cap_version,

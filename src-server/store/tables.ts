@@ -31,6 +31,7 @@ export interface Tables {
     ipv6: string
     hostinfo: string
     approved_routes: string
+    primary_routes: string
     endpoints: string
     home_derp: number
     cap_version: number
