@@ -8,6 +8,7 @@ import { Sheet } from './measure-line.ts'
 import { demoCheck } from './scenarios/demo-check.ts'
 import { exitBlock } from './scenarios/exit-block.ts'
 import { exitBypass } from './scenarios/exit-bypass.ts'
+import { subnetHa } from './scenarios/subnet-ha.ts'
 
 const hasStock = stockProgram('tailscaled') !== undefined
 
@@ -45,6 +46,14 @@ const scenarios: Record<string, Scenario> = {
     run: async ({ sheet, folder, quick }) => {
       const exits = ['ours', hasStock ? 'stock' : 'ours'] as const
       await exitBlock(sheet, { folder, client: 'ours', exits, watchSeconds: quick ? 10 : 60 })
+    },
+  },
+  'subnet-ha': {
+    about:
+      'U15: a subnet behind two routers, one dies; switched off alone; at home the route goes; a café with the same numbers',
+    run: async ({ sheet, folder }) => {
+      const routers = ['ours', hasStock ? 'stock' : 'ours'] as const
+      await subnetHa(sheet, { folder, client: 'ours', routers })
     },
   },
 }

@@ -8,6 +8,7 @@ import { discard } from './demo-network.ts'
 import { Sheet } from './measure-line.ts'
 import { exitBlock } from './scenarios/exit-block.ts'
 import { exitBypass } from './scenarios/exit-bypass.ts'
+import { subnetHa } from './scenarios/subnet-ha.ts'
 
 const hasStock = stockProgram('tailscaled') !== undefined
 const folder = mkdtempSync(join(tmpdir(), 'pt-'))
@@ -43,4 +44,17 @@ describe('the exit node is gone: nothing leaks', () => {
     })
     expect(sheet.ok).toBe(true)
   })
+})
+
+describe('U15 a subnet behind two routers', () => {
+  for (const [client, first, second] of [
+    ['ours', 'ours', 'stock'],
+    ['stock', 'ours', 'ours'],
+  ] as const) {
+    test.skipIf(!hasStock)(`${client} client, ${first} and ${second} routers`, async () => {
+      const sheet = new Sheet({ json: false })
+      await subnetHa(sheet, { folder: scratch(), client, routers: [first, second] })
+      expect(sheet.ok).toBe(true)
+    })
+  }
 })

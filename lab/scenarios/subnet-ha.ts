@@ -39,10 +39,7 @@ export async function subnetHa(sheet: Sheet, options: OfficeOptions): Promise<vo
     await back(first!.inside)
     const own = await client.address()
     expect('without SNAT the server sees the laptop itself', await seen(own), own)
-    const stream = laptop.start('node', [
-      '-e',
-      `const s = require('net').connect(80, '${SERVER}'); let n = 0; s.on('data', () => console.log('answer', ++n)); s.on('error', (e) => console.log(e.code)); setInterval(() => s.write('GET / HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'), 250)`,
-    ])
+    const stream = laptop.start(process.execPath, ['-e', ECHO_CLIENT])
     let text = ''
     stream.stdout?.on('data', (chunk: Buffer) => {
       text += chunk.toString()
@@ -72,6 +69,11 @@ export async function subnetHa(sheet: Sheet, options: OfficeOptions): Promise<vo
     await office.close()
   }
 }
+
+/** A line four times a second; says which came back. */
+const ECHO_CLIENT = `const s = require('net').connect(7, '${SERVER}'); let n = 0, back = ''
+s.on('data', (d) => { back += d; console.log('answer', back.split('\\n').length - 1) }); s.on('error', (e) => console.log(e.code))
+setInterval(() => s.write(++n + '\\n'), 250)`
 
 /** What only our daemon does. */
 async function oursAlone(
