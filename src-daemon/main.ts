@@ -14,6 +14,8 @@ import { controlOpener } from './engine/control.ts'
 import { DnsService } from './engine/dns/dns-service.ts'
 import { readHostFacts } from './engine/hostinfo.ts'
 import { openMesh } from './engine/mesh/mesh.ts'
+import { nameRoute } from './engine/peerapi/name-route.ts'
+import { PeerApi } from './engine/peerapi/peer-api.ts'
 import { Profiles } from './engine/profiles.ts'
 import { statusLine } from './engine/status-line.ts'
 import { parseFlags } from './flags.ts'
@@ -21,6 +23,7 @@ import { hasIpv6, openLinuxOsDns } from './io/dns/linux.ts'
 import { MemoryOsDns } from './io/dns/memory.ts'
 import { createLog, errorText } from './io/log/log.ts'
 import { openLinuxNetworkMonitor } from './io/netmon/linux.ts'
+import { openPeerApiListener } from './io/peerapi/listener.ts'
 import { rootHelperClient } from './io/root-helper/client.ts'
 import { directRootHelper } from './io/root-helper/direct.ts'
 import { openLinuxRouter } from './io/router/linux.ts'
@@ -116,6 +119,12 @@ async function run(): Promise<void> {
   })
   plane.serve({ addresses: [SERVICE_V4, SERVICE_V6], handle: (packet) => dns.handlePacket(packet) })
   closers.unshift(() => dns.close())
+  const peerApi = new PeerApi({
+    open: (options) => openPeerApiListener(options),
+    routes: [nameRoute((query) => dns.answerForOther(query))],
+    log: log.part('peerapi'),
+  })
+  closers.unshift(() => peerApi.close())
   const backend = new Backend({
     version: longVersion,
     profiles,
@@ -125,6 +134,7 @@ async function run(): Promise<void> {
     hostFacts: readHostFacts(),
     random01,
     dns,
+    ...(tunName === undefined ? {} : { peerApi }),
     wallMs,
     log,
   })

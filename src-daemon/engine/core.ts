@@ -4,7 +4,7 @@
  * clients may order: `backend.ts`. [docs/rules/localapi.md LA-5]
  */
 import type { Node } from '../../src-contract/control/map.ts'
-import type { StableNodeId } from '../../src-contract/ids.ts'
+import type { PrefixText, StableNodeId } from '../../src-contract/ids.ts'
 import { watchMask } from '../../src-contract/localapi/notify.ts'
 import type { Prefs } from '../../src-contract/localapi/prefs.ts'
 import { type IpnStateName, ipnStateNumber } from '../../src-contract/localapi/state.ts'
@@ -20,6 +20,7 @@ import { buildHostinfo, type HostFacts } from './hostinfo.ts'
 import { keyExpiryMs } from './node-text.ts'
 import { NotifyBus } from './notify-bus.ts'
 import type { PeerRuntime } from './peer-runtime.ts'
+import type { PeerApi } from './peerapi/peer-api.ts'
 import type { DataPlane } from './plane-port.ts'
 import { prefsWithConfig } from './profile.ts'
 import type { Profiles } from './profiles.ts'
@@ -33,6 +34,7 @@ const ENGINE_POLL_MS = 2_000
 const APPLIED_PATIENCE_MS = 3_000
 const SUGGEST_WAIT_MS = 1_000
 const SAVE_RETRY_MS = 10_000
+const DEFAULT_ROUTES: readonly PrefixText[] = ['0.0.0.0/0', '::/0']
 const NO_RELAY_PATIENCE_MS = 10_000
 /** Timers beyond 24 days fire at once; a key may live for months. */
 const MAX_EXPIRY_WAIT_MS = 3_600_000
@@ -45,6 +47,8 @@ export interface CoreOptions {
   readonly hostFacts: HostFacts
   /** Absent: nobody answers names. */
   readonly dns?: DnsService
+  /** Absent: peers have nothing to ask here. */
+  readonly peerApi?: PeerApi
   readonly wallMs: () => number
   readonly random01: () => number
   readonly log: Log
@@ -123,6 +127,12 @@ export class Core {
       },
       onPeerSession: (peer, session) => this.#tellPeerSession(peer, session),
     }
+    if (options.peerApi !== undefined) {
+      options.peerApi.onPorts = () => {
+        this.configure(undefined)
+        this.onSelf()
+      }
+    }
     if (options.dns !== undefined) options.dns.onTroubles = (troubles) => this.#tellDnsTroubles(troubles)
     const slow = options.plane.datapath()?.whyNotNative
     if (slow) this.health.set('slow-datapath', slow)
@@ -159,6 +169,7 @@ export class Core {
         prefs: this.profiles.current.prefs,
         netInfo: this.plane.netInfo,
         hasTun: this.plane.hasTun,
+        services: this.o.peerApi?.services ?? [],
       }),
       endpoints: this.plane.endpoints,
       discoKey: this.plane.discoKey,
@@ -200,9 +211,16 @@ export class Core {
     const { nodeKey, prefs } = this.profiles.current
     if (this.netmap === undefined || nodeKey === undefined || !isConfigured(this.#state)) return
     this.plane.configure(
-      { nodeKey, netmap: this.netmap, shieldsUp: prefs.ShieldsUp, wish: this.wishOf(this.netmap, prefs) },
+      {
+        nodeKey,
+        netmap: this.netmap,
+        shieldsUp: prefs.ShieldsUp,
+        wish: this.wishOf(this.netmap, prefs),
+        peerApi: this.o.peerApi?.ports ?? [],
+      },
       delta,
     )
+    this.#configurePeerApi()
     if (this.#routerReady && (delta === undefined || meansNames(delta))) this.#configureDns()
     if (delta === undefined || meansRoutes(delta)) this.#followHome()
   }
@@ -318,6 +336,7 @@ export class Core {
     if (!isConfigured(next) && isConfigured(before)) {
       this.#routerReady = false
       this.o.dns?.configure(undefined)
+      this.o.peerApi?.configure(undefined)
       this.plane.deconfigure()
       this.#followHome()
     }
@@ -333,7 +352,10 @@ export class Core {
     const wasReady = this.#routerReady
     this.#routerReady = result.kind === 'applied'
     this.routing.tellWarnings(result.kind === 'applied' ? result.warnings : [])
-    if (this.#routerReady !== wasReady) this.#configureDns()
+    if (this.#routerReady !== wasReady) {
+      this.#configureDns()
+      this.#configurePeerApi()
+    }
     if (result.kind === 'conflict') {
       this.health.set('address-conflict', result.detail)
       this.bus.tell({ ErrMessage: `another network program is in the way: ${result.detail}` })
@@ -360,6 +382,15 @@ export class Core {
       const exitNode = choice.kind === 'chosen' ? choice.node : undefined
       o.dns?.configure({ netmap, isAccepted: prefs.CorpDNS, exitNode, wallMs: o.wallMs() })
     }
+  }
+
+  /** Peers ask at addresses that are in place. */
+  #configurePeerApi(): void {
+    const { netmap, o } = this
+    const { ShieldsUp, AdvertiseRoutes } = this.profiles.current.prefs
+    const offersExitNode = DEFAULT_ROUTES.every((route) => AdvertiseRoutes?.includes(route) === true)
+    const isReady = this.#routerReady && netmap !== undefined
+    o.peerApi?.configure(isReady ? { netmap, shieldsUp: ShieldsUp, offersExitNode } : undefined)
   }
 
   #tellDnsTroubles({ forward, set, host }: DnsTroubles): void {

@@ -1,7 +1,7 @@
 /** What this node tells the coordination server about itself. [control.md §3.6] */
 import { readFileSync } from 'node:fs'
 import { arch, hostname, machine, release } from 'node:os'
-import type { Hostinfo, NetInfo } from '../../src-contract/control/map.ts'
+import type { Hostinfo, NetInfo, Service } from '../../src-contract/control/map.ts'
 import type { Prefs } from '../../src-contract/localapi/prefs.ts'
 import { UNRESOLVED_AUTO } from './routing/exit-choice.ts'
 
@@ -35,6 +35,8 @@ export interface HostinfoInputs {
   readonly prefs: Prefs
   readonly netInfo: NetInfo | undefined
   readonly hasTun: boolean
+  /** What peers may use of ours. */
+  readonly services: readonly Service[]
 }
 
 export function buildHostinfo(inputs: HostinfoInputs): Hostinfo {
@@ -57,6 +59,7 @@ export function buildHostinfo(inputs: HostinfoInputs): Hostinfo {
     ...(prefs.AdvertiseRoutes?.length ? { RoutableIPs: [...new Set(prefs.AdvertiseRoutes)].sort() } : {}),
     ...(prefs.AdvertiseTags?.length ? { RequestTags: prefs.AdvertiseTags } : {}),
     ...(prefs.ExitNodeID === '' || prefs.ExitNodeID === UNRESOLVED_AUTO ? {} : { ExitNodeID: prefs.ExitNodeID }),
+    ...(inputs.services.length === 0 ? {} : { Services: [...inputs.services] }),
     ...(inputs.netInfo === undefined ? {} : { NetInfo: inputs.netInfo }),
   }
 }

@@ -18,6 +18,8 @@ export interface PlaneConfig {
   readonly netmap: Netmap
   readonly shieldsUp: boolean
   readonly wish: RoutingWish
+  /** Where our PeerAPI listens: the packet filter lets peers in there. */
+  readonly peerApi?: readonly { readonly address: IpText; readonly port: number }[]
 }
 
 export interface PlaneEvents {

@@ -71,6 +71,7 @@ export function buildFilterTable(
   netmap: Netmap,
   shieldsUp: boolean,
   offer: Offer = NOTHING_OFFERED,
+  peerApi: FilterTable['peerApi'] = [],
 ): { readonly table: FilterTable; readonly problem: string | undefined } {
   const compiled = compileFilter(netmap.filterRules, (capability) => capabilityHolders(netmap, capability))
   return {
@@ -78,7 +79,7 @@ export function buildFilterTable(
       rules: compiled.rules,
       localNets: localNets(nodeAddresses(netmap.self), offer),
       shieldsUp,
-      peerApi: [],
+      peerApi,
     },
     problem: compiled.problem,
   }

@@ -6,7 +6,7 @@
 import type { Node } from '../../../src-contract/control/map.ts'
 import { type IpPort, idText, type Ms, type PrefixText } from '../../../src-contract/ids.ts'
 import type { PathReport } from '../../../src-contract/localapi/pintail.ts'
-import type { DataPath, DoorEvent, PeerCounters } from '../../../src-native/door.ts'
+import type { DataPath, DoorEvent, FilterTable, PeerCounters } from '../../../src-native/door.ts'
 import type { Netmap, NetmapDelta } from '../../../src-protocol/machines/netmap.ts'
 import { WireGuardDevice } from '../../../src-protocol/machines/wireguard/device.ts'
 import type { WireGuardEffect } from '../../../src-protocol/machines/wireguard/effects.ts'
@@ -54,6 +54,7 @@ export interface SessionConfig {
   readonly shieldsUp: boolean
   readonly wish: RoutingWish
   readonly offer: Offer
+  readonly peerApi?: FilterTable['peerApi']
 }
 
 export interface DiscoPong {
@@ -75,6 +76,7 @@ export class MeshSession {
   #netmap: Netmap | undefined
   #shieldsUp = false
   #offer = NOTHING_OFFERED
+  #peerApi: FilterTable['peerApi'] = []
   readonly #established = new Set<number>()
   readonly #narrow = new Map<number, string>()
   #timer: NodeJS.Timeout | undefined
@@ -133,13 +135,14 @@ export class MeshSession {
   // Configuration ---------------------------------------------------------------------------------------------------
 
   configure(config: SessionConfig, delta: NetmapDelta | undefined): void {
-    const { netmap, shieldsUp, wish, offer } = config
+    const { netmap, shieldsUp, wish, offer, peerApi = [] } = config
     const known = this.#netmap === undefined ? undefined : delta
     this.#netmap = netmap
     if (netmap.derpMap !== undefined && (known === undefined || known.derpMapChanged))
       this.#relays.setMap(netmap.derpMap)
     const own = nodeAddresses(netmap.self)
-    this.#messages.setOwnAddresses(own)
+    this.#messages.setOwnAddresses(own, peerApi)
+    this.#peerApi = peerApi
     this.#door.setOwnAddresses({ v4: own.find((ip) => !ip.includes(':')), v6: own.find((ip) => ip.includes(':')) })
     this.#sync.apply(netmap, wish, known)
     const isFilterNews = known === undefined || known.filterChanged || known.selfChanged || usesCapabilities(netmap)
@@ -181,7 +184,7 @@ export class MeshSession {
   }
 
   #setFilter(netmap: Netmap): void {
-    const { table, problem } = buildFilterTable(netmap, this.#shieldsUp, this.#offer)
+    const { table, problem } = buildFilterTable(netmap, this.#shieldsUp, this.#offer, this.#peerApi)
     if (problem !== undefined) this.#o.log.warn('filter', { problem })
     this.#door.setFilter(table)
   }

@@ -6,7 +6,13 @@ import type { IpText, Ms } from '../../../src-contract/ids.ts'
 import { equalBytes, isAllZero } from '../../../src-protocol/wire/bytes.ts'
 import type { Crypto } from '../../../src-protocol/wire/crypto.ts'
 import { ipBytes } from '../../../src-protocol/wire/ip.ts'
-import { decodeTsmp, encodeTsmpPacket, encodeTsmpPongTo, parsePacket } from '../../../src-protocol/wire/packet.ts'
+import {
+  decodeTsmp,
+  encodeTsmpPacket,
+  encodeTsmpPongTo,
+  type ParsedPacket,
+  parsePacket,
+} from '../../../src-protocol/wire/packet.ts'
 import { TunnelPings, type TunnelPong } from './tunnel-pings.ts'
 
 export type TsmpResult =
@@ -18,15 +24,19 @@ export type TsmpResult =
 export class TunnelMessages {
   readonly #discoPublic: Uint8Array
   readonly #pings: TunnelPings
-  #own: Uint8Array[] = []
+  #own: readonly { readonly ip: Uint8Array; readonly peerApiPort: number }[] = []
 
   constructor(crypto: Crypto, discoPublic: Uint8Array) {
     this.#discoPublic = discoPublic
     this.#pings = new TunnelPings(crypto)
   }
 
-  setOwnAddresses(addresses: readonly IpText[]): void {
-    this.#own = addresses.map((text) => ipBytes(text))
+  setOwnAddresses(
+    addresses: readonly IpText[],
+    peerApi: readonly { readonly address: IpText; readonly port: number }[] = [],
+  ): void {
+    const portOf = (text: IpText): number => peerApi.find(({ address }) => address === text)?.port ?? 0
+    this.#own = addresses.map((text) => ({ ip: ipBytes(text), peerApiPort: portOf(text) }))
   }
 
   /** The data path checked that the source belongs to the peer. */
@@ -37,8 +47,7 @@ export class TunnelMessages {
     const tsmp = message.value
     switch (tsmp.kind) {
       case 'ping':
-        if (!this.#own.some((ip) => equalBytes(ip, packet.value.dst))) return { kind: 'nothing' }
-        return { kind: 'reply', packet: encodeTsmpPongTo(packet.value, tsmp.data, 0) }
+        return this.#answerPing(packet.value, tsmp.data)
       case 'pong':
         this.#pings.handleTsmpPong(tsmp.data, tsmp.peerApiPort, now)
         return { kind: 'nothing' }
@@ -51,6 +60,12 @@ export class TunnelMessages {
       case 'unknown':
         return { kind: 'nothing' }
     }
+  }
+
+  #answerPing(ping: ParsedPacket, data: Uint8Array): TsmpResult {
+    const asked = this.#own.find(({ ip }) => equalBytes(ip, ping.dst))
+    if (asked === undefined) return { kind: 'nothing' }
+    return { kind: 'reply', packet: encodeTsmpPongTo(ping, data, asked.peerApiPort) }
   }
 
   handleEchoReply(bytes: Uint8Array, now: Ms): void {
@@ -83,6 +98,6 @@ export class TunnelMessages {
   }
 
   #ownOf(length: number): Uint8Array | undefined {
-    return this.#own.find((ip) => ip.length === length)
+    return this.#own.find(({ ip }) => ip.length === length)?.ip
   }
 }
