@@ -95,11 +95,22 @@ export class Office {
   }
 
   /** Who the office's server says asks; "" when it cannot be reached. */
-  async seenAs(timeoutSeconds = 2, url = `http://${SERVER}/`): Promise<string> {
+  async seenAs(timeoutSeconds = 2): Promise<string> {
+    const page = await this.page(`http://${SERVER}/`, timeoutSeconds)
+    return /came through the tunnel to (?:::ffff:)?([0-9a-f.:]+?)\.</.exec(page)?.[1] ?? ''
+  }
+
+  async page(url: string, timeoutSeconds = 2): Promise<string> {
     const { stdout } = await this.laptop.run('curl', ['-g', '-s', '-m', String(timeoutSeconds), url], {
       timeoutMs: timeoutSeconds * 1000 + 5_000,
     })
-    return /came through the tunnel to (?:::ffff:)?([0-9a-f.:]+?)\.</.exec(stdout)?.[1] ?? ''
+    return stdout
+  }
+
+  /** The office under a number of its own as well; answers where its server is then. */
+  async offerSite(router: OfficeRouter, site: number): Promise<string> {
+    await router.daemon.client.editPrefs({ AdvertiseRoutes: [OFFICE, sitePrefix(site)], AdvertiseRoutesSet: true })
+    return siteUrl(site)
   }
 
   /** Interface of the route to the office's server. */
@@ -127,13 +138,12 @@ export class Office {
     await plug(host, 'eth1', branch, '192.168.50.3/24')
     await host.must('sysctl', ['-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'])
     const daemon = await Daemon.start(host, { kind, folder: join(this.#folder, 'b') })
-    const prefix = `fd7a:115c:a1e0:b1a:0:${site.toString(16)}:c0a8:3200/120`
     await daemon.join(this.control.url, this.#authKey, {
       Hostname: 'branch',
-      AdvertiseRoutes: [prefix],
+      AdvertiseRoutes: [sitePrefix(site)],
       NetfilterMode: 2,
     })
-    return { daemon, url: `http://[fd7a:115c:a1e0:b1a:0:${site.toString(16)}:c0a8:320a]/` }
+    return { daemon, url: siteUrl(site) }
   }
 
   async close(): Promise<void> {
@@ -143,6 +153,9 @@ export class Office {
     await this.internet.close()
   }
 }
+
+const sitePrefix = (site: number): string => `fd7a:115c:a1e0:b1a:0:${site.toString(16)}:c0a8:3200/120`
+const siteUrl = (site: number): string => `http://[fd7a:115c:a1e0:b1a:0:${site.toString(16)}:c0a8:320a]/`
 
 let count = 0
 const unique = (name: string): string => `${name}-${process.pid}-o${++count}`

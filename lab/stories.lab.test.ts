@@ -8,6 +8,7 @@ import { discard } from './demo-network.ts'
 import { Sheet } from './measure-line.ts'
 import { exitBlock } from './scenarios/exit-block.ts'
 import { exitBypass } from './scenarios/exit-bypass.ts'
+import { sameNumbers } from './scenarios/same-numbers.ts'
 import { subnetHa } from './scenarios/subnet-ha.ts'
 
 const hasStock = stockProgram('tailscaled') !== undefined
@@ -57,4 +58,10 @@ describe('U15 a subnet behind two routers', () => {
       expect(sheet.ok).toBe(true)
     })
   }
+})
+
+test.skipIf(!hasStock)('4via6: two sites with the same network at once, behind ours and a stock router', async () => {
+  const sheet = new Sheet({ json: false })
+  await sameNumbers(sheet, { folder: scratch(), client: 'ours', routers: ['ours'], branch: 'stock' })
+  expect(sheet.ok).toBe(true)
 })
