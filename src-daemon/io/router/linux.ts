@@ -14,6 +14,8 @@ import type { Router, RouterConfig, RouterResult } from './port.ts'
 import { RepairBudget } from './repair-budget.ts'
 
 const SETTLE_MS = 250
+/** After changes of our own, which are told, too: one look for all of them. */
+const OWN_SETTLE_MS = 2_000
 /** Looking must stay cheap beside what makes us look. */
 const REST_PER_LOOK = 20
 
@@ -56,6 +58,7 @@ class LinuxRouter implements Router {
   #memory: Memory | undefined
   #auditTimer: NodeJS.Timeout | undefined
   #restUntilMs = 0
+  #ownUntilMs = 0
   #isClosed = false
   #last: Promise<unknown> = Promise.resolve()
 
@@ -150,13 +153,16 @@ class LinuxRouter implements Router {
     const { policyRouting } = memory.look.facts
     const batches = planBatches({ device: this.#device, policyRouting }, memory.state, want)
     await this.#ip.run(batches)
+    this.#ownUntilMs = batches.length > 0 ? performance.now() + SETTLE_MS : 0
     this.#memory = { ...memory, state: want }
     return batches.flatMap(({ lines }) => lines)
   }
 
   #planAudit(): void {
     if (this.#auditTimer !== undefined || this.#isClosed || this.#desired === undefined) return
-    const waitMs = Math.max(SETTLE_MS, this.#restUntilMs - performance.now())
+    const now = performance.now()
+    const settleMs = now < this.#ownUntilMs ? OWN_SETTLE_MS : SETTLE_MS
+    const waitMs = Math.max(settleMs, this.#restUntilMs - now)
     this.#auditTimer = setTimeout(() => {
       this.#auditTimer = undefined
       void this.#serial(() => this.#audit())
