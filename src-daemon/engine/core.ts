@@ -339,7 +339,7 @@ export class Core {
       this.o.peerApi?.configure(undefined)
       this.plane.deconfigure()
       this.#followHome()
-    }
+    } else if (!isConfigured(next)) this.plane.deconfigure() // a killed daemon may have left the host closed
     if (next === 'Running') this.authUrl = ''
     const isExpired = next === 'NeedsLogin' && this.netmap !== undefined && isSelfExpired(this.netmap, this.o.wallMs())
     if (isExpired) this.health.set('key-expired')
