@@ -26,6 +26,7 @@ import { openLinuxNetworkMonitor } from './io/netmon/linux.ts'
 import { openPeerApiListener } from './io/peerapi/listener.ts'
 import { rootHelperClient } from './io/root-helper/client.ts'
 import { directRootHelper } from './io/root-helper/direct.ts'
+import { checkForwarding, checkUdpGroForwarding } from './io/router/forwarding.ts'
 import { openLinuxRouter } from './io/router/linux.ts'
 import { MemoryRouter } from './io/router/memory.ts'
 import { openServiceManager } from './io/service-manager/notify.ts'
@@ -132,6 +133,7 @@ async function run(): Promise<void> {
     openControl: controlOpener({ crypto: nodeCrypto, log, wallMs, nowMs, random01, sockets: { fwmark } }),
     crypto: nodeCrypto,
     hostFacts: readHostFacts(),
+    hostChecks: { forwarding: (routes) => checkForwarding(routes, tunName), udpOffload: () => checkUdpGroForwarding() },
     random01,
     dns,
     ...(tunName === undefined ? {} : { peerApi }),

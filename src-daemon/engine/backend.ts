@@ -3,7 +3,7 @@
  * in and the server in `control-session.ts`. [docs/rules/localapi.md LA-4, LA-5]
  */
 import type { DerpMap } from '../../src-contract/control/map.ts'
-import type { NodeKeyText } from '../../src-contract/ids.ts'
+import type { NodeKeyText, PrefixText } from '../../src-contract/ids.ts'
 import type { PingResult } from '../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReports } from '../../src-contract/localapi/pintail.ts'
 import { defaultPrefs, type LoginProfile, type MaskedPrefs, type Prefs } from '../../src-contract/localapi/prefs.ts'
@@ -26,23 +26,39 @@ import { pingSelfOrPlane } from './ping-target.ts'
 import type { DataPlane, PingOptions } from './plane-port.ts'
 import { editPrefs, findPrefsProblems, samePrefs } from './prefs-edit.ts'
 import { loginProfile } from './profile.ts'
-import { UNRESOLVED_AUTO } from './routing/exit-choice.ts'
+import { EXIT_ROUTES, UNRESOLVED_AUTO } from './routing/exit-choice.ts'
 import { applyRoutesEdit, subnetRoutes } from './routing/subnet-routes.ts'
 import type { Suggestion } from './routing/suggest.ts'
 import { wishOf } from './routing/wish.ts'
 import { buildStatus } from './status-builder.ts'
 
+export interface Advice {
+  /** One sentence for a person. */
+  readonly text: string
+  /** Commands for root. */
+  readonly fix: readonly string[]
+}
+
+/** Whether this host does what it offers to others; undefined = all is well. */
+export interface HostChecks {
+  forwarding(advertised: readonly PrefixText[]): Promise<Advice | undefined>
+  udpOffload(): Promise<Advice | undefined>
+}
+
 export interface BackendOptions extends CoreOptions {
   readonly openControl: OpenControl
+  readonly hostChecks?: HostChecks
 }
 
 export class Backend {
   readonly #core: Core
   readonly #control: ControlSession
+  readonly #checks: HostChecks | undefined
 
   constructor(options: BackendOptions) {
     this.#core = new Core(options)
     this.#control = new ControlSession(this.#core, options.openControl)
+    this.#checks = options.hostChecks
   }
 
   // Asked -----------------------------------------------------------------------------------------------------------
@@ -133,6 +149,16 @@ export class Backend {
     const { netmap, routing, ownRouting, profiles } = this.#core
     const acceptsRoutes = profiles.current.prefs.RouteAll
     return subnetRoutes({ netmap, acceptsRoutes, off: ownRouting.routesOff, home: routing.home })
+  }
+
+  /** Why what this machine offers, or may be about to, would not work. */
+  async checkForwarding(): Promise<Advice | undefined> {
+    const { AdvertiseRoutes } = this.prefs
+    return this.#checks?.forwarding(AdvertiseRoutes?.length ? AdvertiseRoutes : EXIT_ROUTES)
+  }
+
+  async checkUdpOffload(): Promise<Advice | undefined> {
+    return this.#checks?.udpOffload()
   }
 
   /** What the host's routing would be with these prefs; undefined while nothing is configured. */

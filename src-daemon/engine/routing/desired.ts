@@ -17,6 +17,7 @@ import {
 import type { HostInterface, HostNetwork } from '../../io/netmon/port.ts'
 import type { RouterConfig } from '../../io/router/port.ts'
 import { hostPrefixText, nodeAddresses } from '../node-text.ts'
+import { EXIT_ROUTES } from './exit-choice.ts'
 import type { RoutingWish } from './wish.ts'
 
 /** Inside a 1500-byte network, with room for IPv6, UDP, WireGuard, a relay header, and a tunnel in a tunnel. */
@@ -24,7 +25,6 @@ export const TUNNEL_MTU_BYTES = 1280
 /** Beyond this many, one route for the whole range costs the host less. */
 const MAX_SINGLE_ROUTES = 4_000
 const WHOLE_RANGES: readonly PrefixText[] = ['100.64.0.0/10', 'fd7a:115c:a1e0::/48']
-const DEFAULT_ROUTES: readonly PrefixText[] = ['0.0.0.0/0', '::/0']
 /** Networks between this host and its own guests: they never were the internet. */
 const GUEST_BRIDGES = /^(docker|br-|virbr|veth|vboxnet|vmnet|vnet|lxcbr|lxdbr|incusbr|podman|cni)/
 
@@ -52,7 +52,7 @@ export function desiredRouting(facts: DesiredFacts): RouterConfig {
     routes: [
       ...peerRoutes(facts.peerPrefixes),
       ...facts.serviceAddresses.map(hostPrefixText),
-      ...(hasExit ? DEFAULT_ROUTES : []),
+      ...(hasExit ? EXIT_ROUTES : []),
       ...(hasExit ? others.filter((route) => !isLeft(route)) : []),
     ],
     localRoutes: hasExit
@@ -76,7 +76,7 @@ function peerRoutes(prefixes: readonly PrefixText[]): PrefixText[] {
   const hosts: PrefixText[] = []
   const subnets: PrefixText[] = []
   for (const prefix of prefixes) {
-    if (DEFAULT_ROUTES.includes(prefix)) continue
+    if (EXIT_ROUTES.includes(prefix)) continue
     const isHost = prefix.endsWith(prefix.includes(':') ? '/128' : '/32')
     if (isHost && isTailscaleIp(prefix.slice(0, prefix.indexOf('/')))) hosts.push(prefix)
     else subnets.push(prefix)

@@ -2,14 +2,16 @@
  * Which peer the internet is reached through. Pure. A choice that nobody can serve at present is still a choice: then
  * nothing leaves, rather than by another way. [features.md §5]
  */
+
 import type { Node } from '../../../src-contract/control/map.ts'
+import type { PrefixText } from '../../../src-contract/ids.ts'
 import type { Prefs } from '../../../src-contract/localapi/prefs.ts'
 import type { Netmap } from '../../../src-protocol/machines/netmap.ts'
 import { displayName, nodeAddresses } from '../node-text.ts'
 
 /** In `ExitNodeID`: automatic, and none found yet. */
 export const UNRESOLVED_AUTO = 'auto:any'
-const DEFAULT_ROUTES = ['0.0.0.0/0', '::/0'] as const
+export const EXIT_ROUTES: readonly PrefixText[] = ['0.0.0.0/0', '::/0']
 
 export type ExitChoice =
   | { readonly kind: 'none' }
@@ -36,7 +38,7 @@ export function resolveExitAddress(netmap: Netmap, prefs: Prefs): Prefs {
 
 export function offersExit(node: Node): boolean {
   const allowed = node.AllowedIPs ?? []
-  return DEFAULT_ROUTES.every((route) => allowed.includes(route))
+  return EXIT_ROUTES.every((route) => allowed.includes(route))
 }
 
 function findExit(netmap: Netmap, id: string, ip: string): Node | undefined {

@@ -3,7 +3,7 @@
  * [docs/rules/localapi.md LA-8]
  */
 import { createHash, randomBytes } from 'node:crypto'
-import type { Backend } from '../../engine/backend.ts'
+import type { Advice, Backend } from '../../engine/backend.ts'
 import { buildEngineStatus } from '../../engine/engine-status.ts'
 import { legacyNetMap } from '../../engine/legacy-netmap.ts'
 import { json, plainError, type Reply, text } from '../reply.ts'
@@ -13,11 +13,12 @@ import type { ApiRequest, RouteTable } from '../request.ts'
 const NO_CONFIG_ETAG = createHash('sha256').update('null').digest('hex')
 
 export function hostRoutes(backend: Backend): RouteTable {
-  const noWarning = { needs: 'read', handle: () => json({ Warning: '' }) } as const
   return {
     'serve-config': { GET: { needs: 'read', handle: () => json(null, { Etag: NO_CONFIG_ETAG }) } },
-    'check-ip-forwarding': { GET: noWarning },
-    'check-udp-gro-forwarding': { GET: noWarning },
+    'check-ip-forwarding': { GET: { needs: 'read', handle: async () => warning(await backend.checkForwarding()) } },
+    'check-udp-gro-forwarding': {
+      GET: { needs: 'read', handle: async () => warning(await backend.checkUdpOffload()) },
+    },
     'check-so-mark-in-use': { GET: { needs: 'read', handle: () => json({ UseSOMark: true }) } },
     services: { GET: { needs: 'nothing', handle: () => json({}) } },
     'upload-client-metrics': { POST: { needs: 'nothing', handle: () => json({}) } },
@@ -27,6 +28,11 @@ export function hostRoutes(backend: Backend): RouteTable {
     bugreport: { POST: { needs: 'read', handle: ({ query }) => bugReport(backend, query.get('note') ?? '') } },
     debug: { POST: { needs: 'write', handle: (request) => debug(backend, request) } },
   }
+}
+
+/** Clients print it as it is. */
+function warning(advice: Advice | undefined): Reply {
+  return json({ Warning: advice === undefined ? '' : [advice.text, ...advice.fix].join('\n') })
 }
 
 const tailnetLockOff = {
