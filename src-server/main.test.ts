@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { TestMachine } from './control/noise-client.lab.ts'
 
 const program = fileURLToPath(new URL('main.ts', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'pintail-main-'))
@@ -63,6 +64,52 @@ test('[SRV-8.1] verbs, texts, JSON and exit status', async () => {
   )
   expect((await run('-c', config, 'nodes', 'delete', 'x')).err).toBe('pintail-control: there is no node "x"\n')
   expect((await run('-c', config, 'health')).out).toMatch(/databaseConnectivity: true/)
+})
+
+test('[SRV-8.5] routes: who offers, who said yes; reload by verb and by signal', async () => {
+  const auth = (await run('-c', config, 'preauthkeys', 'create', '--user', 'alice')).out.trim()
+  const port = /"control":(\d+)/.exec(log)![1]
+  const machine = new TestMachine(`http://127.0.0.1:${port}`)
+  try {
+    const Hostinfo = { Hostname: 'nas', OS: 'linux', RoutableIPs: ['10.0.0.0/8', '0.0.0.0/0', '::/0'] }
+    await machine.register({ Auth: { AuthKey: auth }, Hostinfo })
+    const rows = async () => (await run('-c', config, 'routes', 'list')).out
+    expect(await rows()).toMatch(/nas +10\.0\.0\.0\/8 +no +waits for approval\n/)
+    expect((await run('-c', config, 'routes', 'approve', 'nas')).err).toMatch(
+      /name the routes, or say --exit-node or --all/,
+    )
+    expect((await run('-c', config, 'routes', 'approve', 'nas', '10/8')).err).toMatch(/"10\/8" is no route/)
+    expect(await run('-c', config, 'routes', 'approve', 'nas', '10.2.3.4/8', '0.0.0.0/0')).toMatchObject({
+      code: 0,
+      out: 'nas routes 0.0.0.0/0, ::/0, 10.0.0.0/8.\n',
+    })
+    expect(JSON.parse((await run('-c', config, 'routes', 'list', 'nas', '--json')).out)).toContainEqual({
+      node: 'nas',
+      route: '10.0.0.0/8',
+      approvedBy: 'administrator',
+      state: 'in-effect-offline',
+    })
+    expect((await run('-c', config, 'routes', 'revoke', 'nas', '--exit-node')).out).toBe('nas routes 10.0.0.0/8.\n')
+
+    writeFileSync(config, `${readFileSync(config, 'utf8')}auto_approve: {routes: {10.0.0.0/8: [alice]}}\n`)
+    expect((await run('-c', config, 'reload')).out).toBe('In effect: auto_approve.routes.\n')
+    expect((await run('-c', config, 'routes', 'revoke', 'nas', '--all')).out).toBe(
+      'nas routes 10.0.0.0/8.\n10.0.0.0/8: still approved by auto_approve in the configuration.\n',
+    )
+    expect(await rows()).toMatch(/nas +10\.0\.0\.0\/8 +configuration +in effect, but its node is offline\n/)
+    writeFileSync(config, readFileSync(config, 'utf8').replace('[alice]', '[nobody]'))
+    server.kill('SIGHUP')
+    await expect.poll(() => log).toMatch(/"reloaded","applied":\["auto_approve.routes"\]/)
+    expect(log).toMatch(/the user nobody, who does not exist/)
+    expect(await rows()).toMatch(/nas +10\.0\.0\.0\/8 +no +waits for approval\n/)
+    writeFileSync(config, readFileSync(config, 'utf8').replace('[nobody]', '[no body]'))
+    server.kill('SIGHUP')
+    await expect.poll(() => log).toMatch(/"reload-refused"/)
+    expect((await run('-c', config, 'reload')).err).toMatch(/config\.yaml:\d+: auto_approve\.routes\..*expected a tag/)
+    writeFileSync(config, readFileSync(config, 'utf8').replace(/auto_approve.*\n/, ''))
+  } finally {
+    await machine.close()
+  }
 })
 
 test('[SRV-8.2] no server, no config, no verb: a sentence that helps', async () => {

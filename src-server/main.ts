@@ -1,6 +1,6 @@
 /** The program `pintail-control`: verbs, exit status, and nothing else. */
 import { Command } from 'commander'
-import { healthCommand, keyCommands, nodeCommands, userCommands } from './commands/admin.ts'
+import { healthCommand, keyCommands, nodeCommands, reloadCommand, userCommands } from './commands/admin.ts'
 import { routeCommands } from './commands/routes.ts'
 import { configTestCommand, initCommand, serveCommand } from './commands/serve.ts'
 import { version } from './version.ts'
@@ -22,6 +22,7 @@ const program = new Command('pintail-control')
   .addCommand(keyCommands(output))
   .addCommand(nodeCommands(output))
   .addCommand(routeCommands(output))
+  .addCommand(reloadCommand(output))
   .addCommand(healthCommand(output))
   .addCommand(
     new Command('version')

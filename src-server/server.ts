@@ -9,6 +9,7 @@ import type { NodeKeyText } from '../src-contract/ids.ts'
 import { nodeCrypto } from '../src-protocol/crypto/node-crypto.ts'
 import { machineKeyText } from '../src-protocol/wire/keys.ts'
 import { claimSocket, openAdminSocket } from './admin/socket.ts'
+import { changedKeys, type Reloaded, takeLive, unknownUsers } from './config/live.ts'
 import type { Config } from './config/schema.ts'
 import { Housekeeping } from './control/housekeeping.ts'
 import { Hub } from './control/hub.ts'
@@ -21,8 +22,9 @@ import { derpMap } from './mapper/derp-map.ts'
 import { dnsConfig } from './mapper/dns.ts'
 import { Maps } from './mapper/maps.ts'
 import type { MapContext } from './mapper/node.ts'
+import { NodeAttributes } from './policy/node-attributes.ts'
 import { allowAll } from './policy/policy.ts'
-import { isExpired } from './registry/model.ts'
+import { isExpired, type NodeRecord } from './registry/model.ts'
 import { Registry } from './registry/registry.ts'
 import { type Certificate, keepCertificate, pinOf, readCertificate } from './relay/certificate.ts'
 import { RelayPart } from './relay/relay-part.ts'
@@ -40,22 +42,26 @@ export interface RunningServer {
   readonly relayPort: number | undefined
   readonly stunPort: number | undefined
   readonly registry: Registry
+  /** Reads the configuration again and takes over what a running server can. Throws ConfigError and changes nothing. */
+  reload(): Reloaded
   close(): Promise<void>
 }
 
 export interface ServerOptions {
   readonly config: Config
+  /** Reads the configuration again; without it a reload changes nothing. */
+  readonly readConfig?: () => Config
   readonly log: Log
   readonly now?: () => number
 }
 
-export async function startServer({ config, log, now = Date.now }: ServerOptions): Promise<RunningServer> {
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
   const closers: (() => Promise<void> | void)[] = []
   const close = async () => {
     for (const closer of closers.splice(0).reverse()) await closer()
   }
   try {
-    return { ...(await open(config, log, now, closers)), close }
+    return { ...(await open(options, closers)), close }
   } catch (error) {
     await close()
     throw error
@@ -63,9 +69,7 @@ export async function startServer({ config, log, now = Date.now }: ServerOptions
 }
 
 async function open(
-  config: Config,
-  log: Log,
-  now: () => number,
+  { config, readConfig = () => config, log, now = Date.now }: ServerOptions,
   closers: (() => Promise<void> | void)[],
 ): Promise<Omit<RunningServer, 'close'>> {
   mkdirSync(config.state_dir, { recursive: true, mode: 0o700 })
@@ -95,27 +99,28 @@ async function open(
   }
   const relay = await openRelay(config, tls, mayRelay, log, now, closers)
 
-  const routing = new Routing({
-    auto: autoApproval(config.auto_approve.routes, config.auto_approve.exit_node),
-    userName: ({ userId }) => (userId === null ? undefined : registry.users.get(userId)?.name),
+  const userName = ({ userId }: NodeRecord) => (userId === null ? undefined : registry.users.get(userId)?.name)
+  const approver = ({ auto_approve }: Config) => ({
+    auto: autoApproval(auto_approve.routes, auto_approve.exit_node),
+    userName,
   })
+  const routing = new Routing(approver(config))
+  const attributes = new NodeAttributes(config.node_attributes, userName)
   const hub = new Hub({ registry, routing, now, random01: Math.random, offlineAfterMs: config.node.offline_after })
   const context: MapContext = {
     baseDomain: config.dns.base_domain,
     taildrop: config.taildrop.enabled,
-    policy: allowAll,
+    policy: { ...allowAll, capabilities: (node) => attributes.of(node) },
     now,
     isOnline: (id) => hub.isOnline(id),
     routes: (id) => routing.of(id),
   }
   const domain = config.dns.base_domain
-  const maps = new Maps({
-    registry,
-    context,
-    domain,
-    derpMap: derpMap(relay?.own, config.derp.regions),
-    dns: dnsConfig(config.dns, config.prefixes),
+  const shared = ({ derp, dns }: Config) => ({
+    DERPMap: derpMap(relay?.own, derp.regions),
+    DNSConfig: dnsConfig(dns, config.prefixes),
   })
+  const maps = new Maps({ registry, context, domain, shared: shared(config) })
   hub.setMaps(maps)
   closers.push(() => hub.close())
 
@@ -158,6 +163,19 @@ async function open(
   const front = await openFront({ listen: config.listen_addr, purpose: 'the control server (listen_addr)', tls, parts })
   closers.push(() => front.close())
 
+  let running = config
+  const warningsOf = (it: Config) => unknownUsers(it, (name) => registry.userByName(name) !== undefined)
+  const reload = (): Reloaded => {
+    const next = readConfig()
+    const keys = changedKeys(running, next)
+    running = takeLive(running, next)
+    hub.show(routing.setApprover(approver(running)))
+    hub.show(attributes.setRules(running.node_attributes, registry.nodes.values()))
+    hub.tellAll(maps.setShared(shared(running)))
+    return { ...keys, warnings: warningsOf(running) }
+  }
+  for (const warning of warningsOf(config)) log('warn', 'config', { warning })
+
   const admin = await openAdminSocket(
     config.unix_socket,
     Number.parseInt(config.unix_socket_permission, 8),
@@ -166,6 +184,7 @@ async function open(
       pending,
       context,
       version,
+      reload,
       defaultKeyLifeMs: config.preauth_keys.expiration,
       health: () => ({
         streams: hub.streamCount,
@@ -184,7 +203,7 @@ async function open(
     ...(relay === undefined ? {} : { relay: relay.own.derpPort, stun: relay.own.stunPort }),
     socket: config.unix_socket,
   })
-  return { controlPort: front.port, relayPort: relay?.port, stunPort: relay?.own.stunPort, registry }
+  return { controlPort: front.port, relayPort: relay?.port, stunPort: relay?.own.stunPort, registry, reload }
 }
 
 function isSelfSigned(certificate: Certificate): boolean {

@@ -2,6 +2,8 @@
 import { z } from 'zod'
 import { parsePrefix, prefixText } from '../../src-protocol/wire/ip.ts'
 import { parseDurationMs } from '../config/duration.ts'
+import type { Reloaded } from '../config/live.ts'
+import { ConfigError } from '../config/load.ts'
 import type { PendingLogins } from '../control/pending-logins.ts'
 import type { MapContext } from '../mapper/node.ts'
 import type { Outcome, RefusalCode } from '../registry/outcome.ts'
@@ -14,6 +16,8 @@ export interface AdminDoor {
   readonly context: MapContext
   readonly defaultKeyLifeMs: number
   readonly version: string
+  /** Throws ConfigError. */
+  readonly reload: () => Reloaded
   readonly health: () => { readonly [name: string]: unknown }
 }
 
@@ -90,6 +94,14 @@ type Answer = Promise<object> | object
 const routes: { readonly [route: string]: (call: Call) => Answer } = {
   'GET /health': ({ door }) => ({ databaseConnectivity: true, ...door.health() }),
   'GET /version': ({ door }) => ({ version: door.version, node: process.version }),
+  'POST /reload': ({ door }) => {
+    try {
+      return door.reload()
+    } catch (error) {
+      if (error instanceof ConfigError) throw new AdminProblem(400, error.message)
+      throw error
+    }
+  },
   'GET /user': ({ door }) => ({ users: [...door.registry.users.values()].map(userShape) }),
   'POST /user': async ({ door, body }) => {
     const { name, displayName, email } = parse(newUser, body)

@@ -30,7 +30,14 @@ export class AdminClient {
   #send(method: string, path: string, body: object | undefined): Promise<{ status: number; text: string }> {
     const { promise, resolve, reject } = Promise.withResolvers<{ status: number; text: string }>()
     const request = httpRequest(
-      { socketPath: this.#socketPath, method, path, headers: { 'Content-Type': 'application/json' }, timeout: 30_000 },
+      {
+        socketPath: this.#socketPath,
+        method,
+        path,
+        headers: { 'Content-Type': 'application/json' },
+        timeout: 30_000,
+        agent: false,
+      },
       (response) => {
         let text = ''
         response.setEncoding('utf8')

@@ -1,6 +1,7 @@
 /** The verbs that talk to a running server over its administration socket. */
 import { Command, InvalidArgumentError } from 'commander'
 import type { KeyShape, NodeShape, UserShape } from '../admin/shapes.ts'
+import type { Reloaded } from '../config/live.ts'
 import { type Output, shortTime, table } from './output.ts'
 import { type Common, client, json, path, verb } from './verb.ts'
 
@@ -210,6 +211,23 @@ function nodeTable(nodes: readonly NodeShape[]): string {
     node.expiry === null ? 'never' : shortTime(node.expiry),
   ])
   return table(['ID', 'NAME', 'ADDRESSES', 'OWNER', 'STATE', 'LAST SEEN', 'EXPIRES'], rows)
+}
+
+export function reloadCommand(output: Output): Command {
+  return verb(
+    'reload',
+    'have the running server read its config file again: DNS, auto_approve, node_attributes, relays (as SIGHUP does)',
+    'reload',
+    'reload --json',
+  ).action(async (options: Common, command: Command) => {
+    const answer = await client(command).call<Reloaded>('POST', '/reload')
+    const lines = [
+      answer.applied.length === 0 ? 'Nothing to take over.' : `In effect: ${answer.applied.join(', ')}.`,
+      ...(answer.needsRestart.length === 0 ? [] : [`Waits for a restart: ${answer.needsRestart.join(', ')}.`]),
+      ...answer.warnings.map((warning) => `Warning: ${warning}.`),
+    ]
+    output.print(options.json ? json(answer) : lines.join('\n'))
+  })
 }
 
 export function healthCommand(output: Output): Command {

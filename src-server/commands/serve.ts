@@ -3,9 +3,9 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { Command } from 'commander'
 import { exampleConfig } from '../config/example.ts'
-import { loadConfig, parseConfig } from '../config/load.ts'
-import { createLog } from '../log.ts'
-import { startServer } from '../server.ts'
+import { ConfigError, loadConfig, parseConfig } from '../config/load.ts'
+import { createLog, type Log } from '../log.ts'
+import { type RunningServer, startServer } from '../server.ts'
 import type { Output } from './output.ts'
 
 export function serveCommand(): Command {
@@ -13,7 +13,7 @@ export function serveCommand(): Command {
     .description('run the coordination server, relay and STUN in the foreground')
     .addHelpText(
       'after',
-      '\nSIGINT and SIGTERM end it cleanly.\n\nExamples:\n  $ pintail-control serve\n  $ pintail-control serve --config ./config.yaml',
+      '\nSIGINT and SIGTERM end it cleanly; SIGHUP has it read its config again (see reload).\n\nExamples:\n  $ pintail-control serve\n  $ pintail-control serve --config ./config.yaml',
     )
     .action(async (_options: object, command: Command) => {
       const { config: file } = command.optsWithGlobals<{ config: string }>()
@@ -22,11 +22,24 @@ export function serveCommand(): Command {
       // signals count from the first moment on, also while the server starts
       process.on('SIGINT', stop.resolve)
       process.on('SIGTERM', stop.resolve)
+      process.on('SIGHUP', () => undefined) // nobody is ended by it while the server starts
       const log = createLog(config.log)
-      const server = await startServer({ config, log })
+      const server = await startServer({ config, readConfig: () => loadConfig(file), log })
+      process.on('SIGHUP', () => reload(server, log))
       log('info', 'stopping', { signal: await stop.promise })
       await server.close()
     })
+}
+
+function reload(server: RunningServer, log: Log): void {
+  try {
+    const { applied, needsRestart, warnings } = server.reload()
+    log('info', 'reloaded', { applied, needsRestart })
+    for (const warning of warnings) log('warn', 'config', { warning })
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    log('error', 'reload-refused', { problem: error.message })
+  }
 }
 
 export function initCommand(output: Output): Command {

@@ -42,8 +42,9 @@ server_url: ${serverUrl}
 #   base_domain: pintail.internal       # must not contain the host of server_url
 #   override_local_dns: false           # true: the global servers replace the ones of each computer
 #   nameservers:
-#     global: []                        # e.g. [9.9.9.9, 2620:fe::fe]
-#     split: {}                         # e.g. {corp.example.com: [10.0.0.53]}
+#     global: []                        # e.g. [9.9.9.9, "[2620:fe::fe]:53", https://dns.quad9.net/dns-query]
+#     fallback: []                      # asked only where a computer has no servers of its own that can be asked
+#     split: {}                         # e.g. {corp.example.com: [{address: 10.0.0.53, use_with_exit_node: true}]}
 #   search_domains: []
 #   extra_records: []                   # e.g. [{name: wiki.pintail.internal, type: A, value: 100.64.0.3}]
 
@@ -69,6 +70,7 @@ server_url: ${serverUrl}
 # auto_approve:                        # whose routes need no administrator: tag:NAME, a user, or node:NAME as named by you
 #   routes: {}                         # e.g. {10.0.0.0/8: ["tag:router", alice]}
 #   exit_node: []                      # e.g. ["tag:exit"]
+# node_attributes: []                  # e.g. [{target: ["*"], attr: [magicdns-aaaa]}, {target: ["tag:server"], attr: [randomize-client-port]}]
 # taildrop:
 #   enabled: true
 # log:

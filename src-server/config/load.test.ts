@@ -57,6 +57,43 @@ test('[SRV-1.4] no relay at all is refused', () => {
   expect(problem('server_url: http://x\nderp: {server: {enabled: false}}')).toMatch(/at least one relay/)
 })
 
+test('[SRV-1.2] DNS, approvals and attributes: what is wrong, and what was expected', () => {
+  const about = (text: string) => problem(`server_url: http://x\n${text}`)
+  for (const [text, complaint] of [
+    [
+      'dns: {nameservers: {global: [dns.google]}}',
+      /^c\.yaml:2: dns\.nameservers\.global\.0\.address: expected an IP add/,
+    ],
+    ['dns: {nameservers: {global: [100.100.100.100]}}', /which is the client itself/],
+    ['dns: {nameservers: {global: ["10.0.0.1:99999"]}}', /ADDRESS:PORT/],
+    ['dns: {nameservers: {fallback: [7]}}', /fallback\.0: expected an address such as 9\.9\.9\.9/],
+    ['dns: {nameservers: {global: [https://dns.corp.example/q]}}', /bootstrap: \[192\.0\.2\.53\]/],
+    [
+      'dns: {nameservers: {global: [{address: 9.9.9.9, use_with_exit: true}]}}',
+      /global\.0\.use_with_exit: unknown key/,
+    ],
+    ['dns: {nameservers: {split: {.corp.example: []}}}', /corp\.example: expected a lower-case domain/],
+    ['dns: {nameservers: {split: {pintail.internal: [10.0.0.1]}}}', /is base_domain.*use extra_records/],
+    ['dns: {search_domains: ["corp example"]}', /search_domains\.0: expected a lower-case domain/],
+    ['dns: {extra_records: [{name: a.b, type: A, value: "::1"}]}', /value: expected an IPv4 address with type A/],
+    ['dns: {extra_records: [{name: a.b, type: MX, value: 192.0.2.1}]}', /extra_records\.0\.type/],
+    ['auto_approve: {routes: {10.0.0.1/8: [alice]}}', /expected a network such as 10\.0\.0\.0\/8, without host bits/],
+    ['auto_approve: {routes: {10.0.0.0/8: []}}', /auto_approve\.routes/],
+    ['auto_approve: {exit_node: ["group:x"]}', /exit_node\.0: expected a tag \(tag:router\), the name of a user/],
+    ['auto_approve: {exit_node: ["*"]}', /exit_node\.0: expected a tag/],
+    [
+      'node_attributes: [{target: ["*"], attr: [magic-dns-aaaa]}]',
+      /know no attribute "magic-dns-aaaa"; expected one of/,
+    ],
+    ['node_attributes: [{target: [], attr: [magicdns-aaaa]}]', /node_attributes\.0\.target/],
+  ] as const)
+    expect(about(text), text).toMatch(complaint)
+  const fine = about(
+    'dns: {nameservers: {global: [9.9.9.9, "[2620:fe::fe]:53", https://dns.quad9.net/dns-query], split: {a: []}}, extra_records: [{name: a.b, type: AAAA, value: "::1"}]}\nauto_approve: {routes: {0.0.0.0/0: [alice@example.com, "tag:x", "node:nas"]}}',
+  )
+  expect(fine).toBe('accepted')
+})
+
 test('[SRV-1.5] the commented file lists every key, and uncommenting it is accepted', () => {
   const text = exampleConfig('http://192.0.2.1:8080')
   parseConfig(text)

@@ -93,7 +93,10 @@ function explain(issue: z.core.$ZodIssue, document: Document, lines: LineCounter
 }
 
 function readable(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_type' && issue.input === undefined) return `missing; expected ${issue.expected}`
+  // a key of a map is wrong: why, and not only that
+  if (issue.code === 'invalid_key') return issue.issues.map(readable).join('; ')
+  if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined'))
+    return `missing; expected ${issue.expected}`
   return issue.message.replace(/^Invalid input: |^Invalid option: /, '')
 }
 

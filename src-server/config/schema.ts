@@ -3,9 +3,11 @@
  * (`example.ts`) and `docs/operations.md` list the same keys; a test holds the three together.
  */
 import { z } from 'zod'
+import { parseUpstream } from '../../src-protocol/machines/resolver/upstream.ts'
 import { parseIp, parsePrefix, prefixContains, prefixText } from '../../src-protocol/wire/ip.ts'
-import { isValidWho } from '../registry/whom.ts'
+import { EVERYBODY, isValidWho } from '../registry/whom.ts'
 import { parseListenAddress } from './address.ts'
+import { NODE_ATTRIBUTES } from './attributes.ts'
 import { parseDurationMs } from './duration.ts'
 
 function range(text: string) {
@@ -72,9 +74,41 @@ const domain = z
 
 const hostName = z.string().regex(/^[A-Za-z0-9.:-]{1,253}$/, 'expected a host name or IP address')
 const regionId = z.int().min(1).max(65535)
+/** An address, or an object when there is more to say. Checked by what clients make of it. */
 const resolver = z
+  .preprocess(
+    (value) => (typeof value === 'string' ? { address: value } : value),
+    z.strictObject(
+      {
+        address: z.string(),
+        /** Where the host of an https:// address is. */
+        bootstrap: z.array(ip).optional(),
+        use_with_exit_node: z.boolean().optional(),
+      },
+      'expected an address such as 9.9.9.9, or {address: 9.9.9.9, use_with_exit_node: true}',
+    ),
+  )
+  .superRefine(({ address, bootstrap = [] }, context) => {
+    if (parseUpstream({ Addr: address, BootstrapResolution: bootstrap }) !== undefined) return
+    const isUrl = /^https:\/\/[A-Za-z0-9.-]+(:\d+)?(\/|$)/.test(address)
+    const message = isUrl
+      ? `clients do not know where ${address} is; expected its IP addresses with it: {address: "${address}", bootstrap: [192.0.2.53]}`
+      : 'expected an IP address, ADDRESS:PORT, or an https:// URL (DNS over HTTPS); not 100.100.100.100, which is the client itself'
+    context.addIssue({ code: 'custom', path: ['address'], message })
+  })
+const suffix = z
   .string()
-  .refine((value) => parseIp(value).ok || /^https?:\/\//.test(value), 'expected an IP address or an https:// URL')
+  .max(253)
+  .regex(
+    /^(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
+    'expected a lower-case domain such as corp.example.com, without dots at its ends',
+  )
+const record = z
+  .strictObject({ name: suffix, type: z.enum(['A', 'AAAA']), value: ip })
+  .refine(({ type, value }) => value.includes(':') === (type === 'AAAA'), {
+    path: ['value'],
+    message: 'expected an IPv4 address with type A, an IPv6 address with type AAAA',
+  })
 
 const derpNode = z.strictObject({
   name: z.string().min(1),
@@ -127,6 +161,17 @@ const who = z
   .string()
   .refine(isValidWho, 'expected a tag (tag:router), the name of a user (alice), or a node (node:nas)')
 
+const target = z
+  .string()
+  .refine(
+    (text) => text === EVERYBODY || isValidWho(text),
+    'expected "*", a tag (tag:router), the name of a user (alice), or a node (node:nas)',
+  )
+const attribute = z.string().refine((text) => NODE_ATTRIBUTES.includes(text), {
+  error: ({ input }) =>
+    `clients know no attribute "${String(input).slice(0, 60)}"; expected one of ${NODE_ATTRIBUTES.join(', ')}`,
+})
+
 export const configSchema = z
   .strictObject({
     server_url: serverUrl,
@@ -168,13 +213,13 @@ export const configSchema = z
         nameservers: z
           .strictObject({
             global: z.array(resolver).default([]),
-            split: z.record(z.string(), z.array(resolver)).default({}),
+            fallback: z.array(resolver).default([]),
+            /** An empty list: the client itself answers this zone (names of nodes, extra records). */
+            split: z.record(suffix, z.array(resolver)).default({}),
           })
           .prefault({}),
-        search_domains: z.array(z.string()).default([]),
-        extra_records: z
-          .array(z.strictObject({ name: z.string().min(1), type: z.enum(['A', 'AAAA']), value: ip }))
-          .default([]),
+        search_domains: z.array(suffix).default([]),
+        extra_records: z.array(record).default([]),
       })
       .prefault({}),
     derp: z
@@ -191,6 +236,9 @@ export const configSchema = z
         exit_node: z.array(who).default([]),
       })
       .prefault({}),
+    node_attributes: z
+      .array(z.strictObject({ target: z.array(target).min(1), attr: z.array(attribute).min(1) }))
+      .default([]),
     taildrop: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
     log: z
       .strictObject({
@@ -208,6 +256,13 @@ export const configSchema = z
         path: ['dns', 'base_domain'],
         message: `must not contain the host of server_url (${host}): clients would resolve that zone inside the tailnet and lose the server`,
       })
+    for (const split of Object.keys(config.dns.nameservers.split))
+      if (split === zone && config.dns.magic_dns)
+        context.addIssue({
+          code: 'custom',
+          path: ['dns', 'nameservers', 'split', split],
+          message: 'is base_domain, whose names each client answers itself; to add names use extra_records',
+        })
     const { cert_path, key_path } = config.derp.server
     if ((cert_path === undefined) !== (key_path === undefined))
       context.addIssue({

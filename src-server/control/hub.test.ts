@@ -45,7 +45,9 @@ async function network(o: { keepAliveMs?: number; probeMs?: number; policy?: Pol
     isOnline: (id) => hub.isOnline(id),
     routes: (id) => routing.of(id),
   }
-  hub.setMaps(new Maps({ registry, context, derpMap: derpMap(undefined, []), dns: {}, domain: 'x.test' }))
+  hub.setMaps(
+    new Maps({ registry, context, shared: { DERPMap: derpMap(undefined, []), DNSConfig: {} }, domain: 'x.test' }),
+  )
   closers.push(
     () => registry.close(),
     () => hub.close(),

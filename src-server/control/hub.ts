@@ -7,7 +7,7 @@ import type { PeerChange } from '../../src-contract/control/map.ts'
 import type { NodeKeyText } from '../../src-contract/ids.ts'
 import { encodeMapMessage } from '../../src-protocol/wire/map-framing.ts'
 import { utf8 } from '../../src-protocol/wire/text.ts'
-import type { Maps } from '../mapper/maps.ts'
+import type { Maps, SharedParts } from '../mapper/maps.ts'
 import { timeText, visibleChange } from '../mapper/node.ts'
 import { isExpired, type NodeRecord } from '../registry/model.ts'
 import type { Change, Registry } from '../registry/registry.ts'
@@ -98,6 +98,7 @@ export class Hub {
   #whole = new Set<number>()
   #patches = new Map<number, PeerChange>()
   #removed = new Set<number>()
+  #shared = new Set<keyof SharedParts>()
   #timer: NodeJS.Timeout | undefined
   #lastFlush = Number.NEGATIVE_INFINITY
 
@@ -155,6 +156,22 @@ export class Hub {
     this.#followRoutes(node)
   }
 
+  /** These parts of the map are new for everybody. */
+  tellAll(parts: ReadonlySet<keyof SharedParts>): void {
+    if (parts.size === 0) return
+    for (const part of parts) this.#shared.add(part)
+    this.#schedule()
+  }
+
+  /** These nodes look different now, to themselves and to others, by something that is not in the registry. */
+  show(ids: ReadonlySet<number>): void {
+    for (const id of ids) {
+      this.#maps?.forget(id)
+      this.#markWhole(id)
+      this.#keepPrimaries(id)
+    }
+  }
+
   close(): void {
     this.#stopListening()
     clearTimeout(this.#timer)
@@ -200,7 +217,7 @@ export class Hub {
     clearTimeout(this.#leaving.get(node.id))
     this.#leaving.delete(node.id)
     this.#silent.delete(node.id)
-    this.#showRoutes(this.#o.routing.forget(node.id))
+    this.show(this.#o.routing.forget(node.id))
     this.#must().forget(node.id)
     this.#whole.delete(node.id)
     this.#patches.delete(node.id)
@@ -209,15 +226,7 @@ export class Hub {
   }
 
   #followRoutes(node: NodeRecord): void {
-    this.#showRoutes(this.#o.routing.follow(node, this.#isServing(node)))
-  }
-
-  #showRoutes(ids: ReadonlySet<number>): void {
-    for (const id of ids) {
-      this.#maps?.forget(id)
-      this.#markWhole(id)
-      this.#keepPrimaries(id)
-    }
+    this.show(this.#o.routing.follow(node, this.#isServing(node)))
   }
 
   #keepPrimaries(id: number): void {
@@ -276,10 +285,17 @@ export class Hub {
   #flush(): void {
     this.#timer = undefined
     this.#lastFlush = performance.now()
-    const batch = { whole: this.#whole, patches: this.#patches, removed: this.#removed }
+    const batch = {
+      whole: this.#whole,
+      patches: this.#patches,
+      removed: this.#removed,
+      shared: this.#shared,
+      at: this.#o.now(),
+    }
     this.#whole = new Set()
     this.#patches = new Map()
     this.#removed = new Set()
+    this.#shared = new Set()
     const frames = new Map<string, Uint8Array>()
     for (const session of [...this.#sessions.values()]) {
       const viewer = this.#o.registry.nodes.get(session.nodeId)

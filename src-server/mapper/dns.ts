@@ -6,13 +6,15 @@ import type { Config } from '../config/schema.ts'
 
 export function dnsConfig(dns: Config['dns'], prefixes: Config['prefixes']): DnsConfig {
   const global = dns.nameservers.global.map(resolver)
+  // without override each computer keeps its own servers; ours help where it has none that can be asked
+  const fallback = [...(dns.override_local_dns ? [] : global), ...dns.nameservers.fallback.map(resolver)]
   const routes: { [suffix: string]: Resolver[] } = {}
   // an empty list: the client answers this zone itself
   if (dns.magic_dns) for (const zone of [...reverseZones(prefixes.v4), ...reverseZones(prefixes.v6)]) routes[zone] = []
-  for (const [suffix, servers] of Object.entries(dns.nameservers.split))
-    routes[suffix.replace(/^\.|\.$/g, '')] = servers.map(resolver)
+  for (const [suffix, servers] of Object.entries(dns.nameservers.split)) routes[suffix] = servers.map(resolver)
   return {
-    ...(global.length === 0 ? {} : dns.override_local_dns ? { Resolvers: global } : { FallbackResolvers: global }),
+    ...(dns.override_local_dns && global.length > 0 ? { Resolvers: global } : {}),
+    ...(fallback.length === 0 ? {} : { FallbackResolvers: fallback }),
     Routes: routes,
     Domains: [dns.base_domain, ...dns.search_domains.filter((domain) => domain !== dns.base_domain)],
     Proxied: dns.magic_dns,
@@ -22,8 +24,12 @@ export function dnsConfig(dns: Config['dns'], prefixes: Config['prefixes']): Dns
   }
 }
 
-function resolver(address: string): Resolver {
-  return { Addr: address }
+function resolver(wish: Config['dns']['nameservers']['global'][number]): Resolver {
+  return {
+    Addr: wish.address,
+    ...(wish.bootstrap === undefined ? {} : { BootstrapResolution: wish.bootstrap }),
+    ...(wish.use_with_exit_node ? { UseWithExitNode: true } : {}),
+  }
 }
 
 /** The reverse zones that cover a prefix: whole labels, so a prefix between two labels gives several. */

@@ -12,13 +12,22 @@ export interface Batch {
   readonly whole: ReadonlySet<number>
   readonly patches: ReadonlyMap<number, PeerChange>
   readonly removed: ReadonlySet<number>
+  /** Parts of the map that are the same for all and are new. */
+  readonly shared: ReadonlySet<keyof SharedParts>
+  /** One moment for all viewers, so that equal views are equal texts. */
+  readonly at: number
+}
+
+/** What every viewer gets alike. */
+export interface SharedParts {
+  readonly DERPMap: DerpMap
+  readonly DNSConfig: DnsConfig
 }
 
 export interface MapsOptions {
   readonly registry: Registry
   readonly context: MapContext
-  readonly derpMap: DerpMap
-  readonly dns: DnsConfig
+  readonly shared: SharedParts
   readonly domain: string
 }
 
@@ -32,21 +41,30 @@ interface Kept {
 export class Maps {
   readonly #o: MapsOptions
   readonly #kept = new Map<number, Kept>()
+  #shared: SharedParts
 
   constructor(options: MapsOptions) {
     this.#o = options
+    this.#shared = options.shared
+  }
+
+  /** Answers what is new of it. */
+  setShared(shared: SharedParts): Set<keyof SharedParts> {
+    const before = this.#shared
+    this.#shared = shared
+    const names = ['DERPMap', 'DNSConfig'] as const
+    return new Set(names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(shared[name])))
   }
 
   /** The first message of a stream: everything this viewer may know. */
   fullText(viewer: NodeRecord): string {
-    const { registry, context, derpMap, dns, domain } = this.#o
+    const { registry, context, domain } = this.#o
     const peers = [...registry.nodes.values()].filter(
       (node) => node.id !== viewer.id && context.policy.canSee(viewer, node),
     )
     const rest: MapResponse = {
       Node: selfNode(viewer, context),
-      DERPMap: derpMap,
-      DNSConfig: dns,
+      ...this.#shared,
       Domain: domain,
       CollectServices: false,
       PacketFilters: { base: context.policy.packetFilter(viewer) },
@@ -64,10 +82,10 @@ export class Maps {
 
   /** For a node that expired or was deleted: itself, past its time, and nobody else. */
   outcastText(viewer: NodeRecord, sinceMs: number): string {
-    const { context, derpMap, domain } = this.#o
+    const { context, domain } = this.#o
     const message: MapResponse = {
       Node: outcastNode(viewer, context, sinceMs),
-      DERPMap: derpMap,
+      DERPMap: this.#shared.DERPMap,
       Domain: domain,
       PacketFilters: { base: [] },
       UserProfiles: this.#profiles([viewer]),
@@ -93,13 +111,14 @@ export class Maps {
       return node !== undefined && node.id !== viewer.id && context.policy.canSee(viewer, node)
     })
     const self = batch.whole.has(viewer.id) ? selfNode(viewer, context) : undefined
-    if (self === undefined && removed.length + whole.length + patches.length === 0) return undefined
+    if (self === undefined && removed.length + whole.length + patches.length + batch.shared.size === 0) return undefined
     const rest: MapResponse = {
       ...(self === undefined ? {} : { Node: self }),
+      ...Object.fromEntries([...batch.shared].map((name) => [name, this.#shared[name]])),
       ...(removed.length === 0 ? {} : { PeersRemoved: removed }),
       ...(patches.length === 0 ? {} : { PeersChangedPatch: patches }),
       ...(whole.length === 0 ? {} : { UserProfiles: this.#profiles(whole) }),
-      ControlTime: timeText(context.now()),
+      ControlTime: timeText(batch.at),
     }
     return whole.length === 0
       ? JSON.stringify(rest)

@@ -1,6 +1,7 @@
 /** A node as the wire shows it: to itself and to others.                                  [control.md §4.4, §4.11, §7.3] */
 import type { Node, PeerChange, RawCapMap, UserProfile } from '../../src-contract/control/map.ts'
 import type { PrefixText } from '../../src-contract/ids.ts'
+import { SHOWN_TO_PEERS } from '../config/attributes.ts'
 import type { Policy } from '../policy/policy.ts'
 import { isExpired, isTagged, loginName, type NodeRecord, TAGGED_DEVICES, type User } from '../registry/model.ts'
 import type { NodeRoutes } from '../routing/routing.ts'
@@ -61,13 +62,21 @@ function common(node: NodeRecord, context: MapContext): Node {
 
 export function peerNode(node: NodeRecord, context: MapContext): Node {
   const online = context.isOnline(node.id)
-  const isExit = context.routes(node.id).exit.length > 0
+  const capabilities = peerCapabilities(node, context)
   return {
     ...common(node, context),
-    ...(isExit ? { CapMap: { 'suggest-exit-node': [] } } : {}),
+    ...(Object.keys(capabilities).length === 0 ? {} : { CapMap: capabilities }),
     Online: online,
     ...(online || node.lastSeen === null ? {} : { LastSeen: timeText(node.lastSeen) }),
   }
+}
+
+function peerCapabilities(node: NodeRecord, context: MapContext): RawCapMap {
+  const capabilities: RawCapMap = {}
+  if (context.routes(node.id).exit.length > 0) capabilities['suggest-exit-node'] = []
+  for (const capability of context.policy.capabilities(node))
+    if (SHOWN_TO_PEERS.includes(capability)) capabilities[capability] = null
+  return capabilities
 }
 
 export function selfNode(node: NodeRecord, context: MapContext): Node {
@@ -105,6 +114,7 @@ export function visibleChange(before: NodeRecord, after: NodeRecord): VisibleCha
   const isWhole =
     before.nodeKey !== after.nodeKey ||
     before.givenName !== after.givenName ||
+    before.isRenamed !== after.isRenamed ||
     before.userId !== after.userId ||
     before.expiresAt !== after.expiresAt ||
     before.tags.join() !== after.tags.join() ||
