@@ -84,12 +84,14 @@ async function run(): Promise<void> {
   const monitor = openLinuxNetworkMonitor({ ownInterface: flags.tunName })
   closers.unshift(() => monitor.close())
   const fwmark = addonMissing() === undefined ? FWMARK : 0
+  const onRepair = (lines: readonly string[]): void => log.info('network-repaired', { lines: lines.slice(0, 20) })
   const plane = await openMesh({
     tunName: flags.tunName,
     udpPort: flags.udpPort,
     fwmark,
     openDataPath,
-    openRouter: (name) => (name === undefined ? Promise.resolve(new MemoryRouter()) : openLinuxRouter(name)),
+    openRouter: (name) =>
+      name === undefined ? Promise.resolve(new MemoryRouter()) : openLinuxRouter(name, { onRepair }),
     ...meshParts({ crypto: nodeCrypto, log, nowMs, wallMs, random01, fwmark, tunName: flags.tunName }),
     monitor,
     crypto: nodeCrypto,

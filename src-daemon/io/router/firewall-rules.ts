@@ -32,6 +32,7 @@ export interface FirewallWish {
   readonly v4: FamilyRules
   /** undefined = the host has no IPv6. */
   readonly v6: FamilyRules | undefined
+  readonly natIpv6: boolean
   /** Control groups that do not take the exit node. */
   readonly groups: readonly string[]
 }
@@ -54,7 +55,14 @@ export function firewallWish(device: string, desired: RouterConfig, facts: Firew
   const mode = desired.netfilterMode
   if (mode === 'off' && facts.groups.length === 0) return undefined
   const of = (family: Family): FamilyRules => (mode === 'off' ? nothing : familyRules(device, desired, family, facts))
-  return { device, mode, v4: of(4), v6: facts.hostIpv6 ? of(6) : undefined, groups: facts.groups }
+  return {
+    device,
+    mode,
+    v4: of(4),
+    v6: facts.hostIpv6 ? of(6) : undefined,
+    natIpv6: facts.natIpv6,
+    groups: facts.groups,
+  }
 }
 
 function familyRules(device: string, desired: RouterConfig, family: Family, facts: FirewallFacts): FamilyRules {

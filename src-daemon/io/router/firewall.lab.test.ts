@@ -136,6 +136,7 @@ describe('nftables', () => {
     await router.apply({ ...desired, netfilterMode: 'nodivert' })
     expect(ruleset().join('\n')).not.toMatch(/jump|hook/)
     expect(chainRules('ip', 'filter', 'ts-input')).toHaveLength(5)
+    expect(chainRules('ip6', 'filter', 'ts-forward')[0]).toBe(`iifname "${device}" counter accept`)
     expect(validMark()).toBe('0')
     await router.apply({ ...desired, netfilterMode: 'off' })
     expect(ruleset()).toEqual([])

@@ -71,8 +71,8 @@ export class Firewall {
     }
     const warnings: RouterWarning[] = []
     const groups = desired === undefined ? [] : await this.#usableGroups(desired, backend, warnings)
-    const natIpv6 = desired !== undefined && desired.netfilterMode !== 'off' && (await backend.natIpv6())
-    if (desired !== undefined && host.tunnelIpv6 && !natIpv6 && masqueradesIpv6(desired)) warnings.push(noIpv6Nat)
+    const natIpv6 = isWanted && host.hostIpv6 && (await backend.natIpv6())
+    if (isWanted && host.tunnelIpv6 && !natIpv6 && masqueradesIpv6(desired)) warnings.push(noIpv6Nat)
     const wish = desired === undefined ? undefined : firewallWish(this.#device, desired, { ...host, natIpv6, groups })
     const text = JSON.stringify(wish ?? null)
     try {

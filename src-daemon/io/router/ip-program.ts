@@ -4,8 +4,16 @@
  */
 import { access, readFile } from 'node:fs/promises'
 import { findProgram, type ProgramResult, runProgram } from '../dns/run-program.ts'
-import { type Interface, isOverlayAddress, parseInterfaces, parseRoutes, parseRules, type Rules } from './ip-output.ts'
-import { OUR_PROTOCOL, priorities, TUNNEL_TABLE } from './marks.ts'
+import {
+  type Interface,
+  isOverlayAddress,
+  parseInterfaces,
+  parseRoutes,
+  parseRules,
+  type Rules,
+  type TableRoutes,
+} from './ip-output.ts'
+import { priorities, TUNNEL_TABLE } from './marks.ts'
 import type { Family, HostFacts, NetworkState, RouteKind } from './network-state.ts'
 import type { Batch } from './plan.ts'
 import type { RouterConfig, RouterResult } from './port.ts'
@@ -42,13 +50,16 @@ export class IpProgram {
   /** `own`: addresses that are ours although they are of no network of this kind. */
   async look(own: ReadonlySet<string> = new Set()): Promise<Look> {
     const hostIpv6 = await isThere('/proc/sys/net/ipv6')
-    const [interfaces, rules4, rules6, routes4, routes6, tunnelIpv6] = await Promise.all([
+    const [interfaces, rules4, rules6, tunnelIpv6] = await Promise.all([
       this.#ask(['-details', 'address', 'show']).then(parseInterfaces),
       this.#rules(4),
       hostIpv6 ? this.#rules(6) : undefined,
-      this.#routes(4),
-      hostIpv6 ? this.#routes(6) : undefined,
       this.#tunnelIpv6(),
+    ])
+    const policyRouting = rules4 !== undefined
+    const [routes4, routes6] = await Promise.all([
+      this.#routes(4, policyRouting),
+      hostIpv6 ? this.#routes(6, policyRouting) : undefined,
     ])
     const tables = routes6 === undefined ? [routes4] : [routes4, routes6]
     const rules = [rules4, rules6].filter((found) => found !== undefined)
@@ -61,9 +72,9 @@ export class IpProgram {
     const isOthers = ownDevices.some((name) => name !== this.#device)
     return {
       facts: {
-        hostIpv6: hostIpv6 && (rules4 === undefined || rules6 !== undefined),
+        hostIpv6: hostIpv6 && (!policyRouting || rules6 !== undefined),
         tunnelIpv6,
-        policyRouting: rules4 !== undefined,
+        policyRouting,
         priorities: priorities(rules.some(({ hasMwan3 }) => hasMwan3)),
       },
       state: {
@@ -107,15 +118,16 @@ export class IpProgram {
   }
 
   /** Of our table, or where the kernel has but one, ours in that one. */
-  async #routes(family: Family): ReturnType<typeof routesOf> {
-    const table = ['-N', '-json', `-${family}`, 'route', 'show', 'table', String(TUNNEL_TABLE)]
-    const result = await runProgram(this.#path, table, '', MAX_OUTPUT)
-    if (result.status === 0) return routesOf(result.output, family)
-    if (/does not exist/.test(result.complaint)) return routesOf('', family)
-    const main = ['-N', '-json', `-${family}`, 'route', 'show', 'proto', String(OUR_PROTOCOL)]
-    const fallback = await runProgram(this.#path, main, '', MAX_OUTPUT)
-    if (fallback.status === 0) return routesOf(fallback.output, family)
-    throw new Error(complaintOf(table, result))
+  async #routes(family: Family, policyRouting: boolean): Promise<TableRoutes> {
+    const table = policyRouting ? String(TUNNEL_TABLE) : 'main'
+    const args = ['-N', '-json', `-${family}`, 'route', 'show', 'table', table]
+    const result = await runProgram(this.#path, args, '', MAX_OUTPUT)
+    if (result.status === 0) {
+      const routes = parseRoutes(result.output, family)
+      return policyRouting ? routes : { ...routes, foreignDevices: [] } // where others are at home
+    }
+    if (/does not exist/.test(result.complaint)) return parseRoutes('', family)
+    throw new Error(complaintOf(args, result))
   }
 
   /** Hosts without the family, or with it switched off for our interface, refuse its addresses. */
@@ -123,10 +135,6 @@ export class IpProgram {
     const setting = await readFile(`/proc/sys/net/ipv6/conf/${this.#device}/disable_ipv6`, 'utf8').catch(() => '1')
     return setting.trim() === '0'
   }
-}
-
-async function routesOf(text: string, family: Family) {
-  return parseRoutes(text, family)
 }
 
 /** Our own address elsewhere, another tunnel of such a network, or another owner of what we share with stock daemons. */

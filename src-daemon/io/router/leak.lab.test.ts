@@ -139,6 +139,19 @@ test('[RT-2] a user, a destination and a mark that do not take the exit node', a
   }
 })
 
+test('[RT-7] closed, neighbours on the link are still heard', async () => {
+  const router = await openLinuxRouter(device)
+  try {
+    await router.apply({ ...exitNode, staysClosedAfterCrash: true })
+    expect(ip('-6', 'route', 'get', 'fe80::1', 'oif', wan)).toContain(`dev ${wan}`)
+    expect(ip('-6', 'route', 'get', 'ff02::1', 'oif', wan)).toContain(`dev ${wan}`)
+    expect(ip('route', 'get', '224.0.0.251', 'oif', wan)).toContain(`dev ${wan}`)
+    expect(ip('route', 'get', '255.255.255.255', 'oif', wan)).toContain(`dev ${wan}`)
+  } finally {
+    await router.close()
+  }
+})
+
 test.skipIf(!answers(`mkdir ${groupRoot}/${group}-probe && rmdir ${groupRoot}/${group}-probe`))(
   '[RT-2] a control group that does not take the exit node, behind strict reverse path filters',
   async () => {

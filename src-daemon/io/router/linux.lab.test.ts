@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import { writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { eventually } from '../../../lab/eventually.ts'
-import { addressesOf, ip, networkSnapshot, routes, rules } from './host-state.lab.ts'
+import { addressesOf, ip, linesOf, networkSnapshot, routes, rules } from './host-state.lab.ts'
 import { openLinuxRouter } from './linux.ts'
 import { changesDuring } from './monitored.lab.ts'
 import { plainRouterConfig, type Router, type RouterConfig } from './port.ts'
@@ -141,6 +143,32 @@ test('[RT-2] [RT-9] bypass beside the rule of a script with the same words, whic
   } finally {
     ip('rule', 'del', 'pref', '5000')
     ip('route', 'flush', 'table', '52')
+  }
+})
+
+test('[RT-5] a kernel without rules: routes in the main table behind those of others, and a warning', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pt-programs-'))
+  try {
+    const real = execFileSync('which', ['ip'], { encoding: 'utf8' }).trim()
+    const refusal = 'echo "RTNETLINK answers: Operation not supported" >&2; exit 2'
+    writeFileSync(join(folder, 'ip'), `#!/bin/sh\ncase " $* " in *" rule "*) ${refusal} ;; esac\nexec ${real} "$@"\n`)
+    chmodSync(join(folder, 'ip'), 0o755)
+    const plain = await openLinuxRouter(device, { folders: [folder] })
+    const config = { ...desired, routes: [...desired.routes, '0.0.0.0/0'], localRoutes: ['192.0.2.0/24'] }
+    expect(await plain.apply(config)).toMatchObject({ kind: 'applied', warnings: [{ code: 'no-policy-routing' }] })
+    const main = () => linesOf(ip('route', 'show', 'proto', '152'))
+    expect(main()).toEqual([
+      `0.0.0.0/1 dev ${device} scope link metric 5200 linkdown`,
+      `100.64.77.2 dev ${device} scope link metric 5200 linkdown`,
+      `100.64.77.3 dev ${device} scope link metric 5200 linkdown`,
+      `128.0.0.0/1 dev ${device} scope link metric 5200 linkdown`,
+    ])
+    plain.forget()
+    expect(await changesDuring(() => plain.apply(config))).toEqual([])
+    await plain.close()
+    expect(main()).toEqual([])
+  } finally {
+    rmSync(folder, { recursive: true })
   }
 })
 

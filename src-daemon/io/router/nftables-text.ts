@@ -77,8 +77,10 @@ function sharedLines(
     const there = listing.chains.find((c) => c.family === family && c.table === 'filter' && c.name === base)
     if (rules !== undefined) {
       lines.push(`add chain ${table} ${chain}`, `flush chain ${table} ${chain}`)
-      for (const rule of rules[which])
-        if (isPlain(rule)) lines.push(`add rule ${table} ${chain} ${spell(family, rule)}`)
+      const written = rules[which].filter(isPlain)
+      // Whoever jumps here by himself has no mark set by us.
+      if (!isHooked && which === 'forward') written.unshift({ in: wish?.device ?? '', verdict: 'accept' })
+      lines.push(...written.map((rule) => `add rule ${table} ${chain} ${spell(family, rule)}`))
     }
     if (isHooked && there === undefined) {
       lines.push(`add chain ${table} ${base} { type filter hook ${hook} priority 0 ; policy accept ; }`)

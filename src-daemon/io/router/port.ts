@@ -106,7 +106,10 @@ export type RouterResult =
   | { readonly kind: 'failed'; readonly message: string }
 
 export interface Router {
-  /** undefined = interface down, no address, no route, nothing of ours. */
+  /**
+   * undefined = interface down, no address, no route, nothing of ours. Also to be said by who wants nothing from the start:
+   * a killed daemon may have left the host closed.
+   */
   apply(desired: RouterConfig | undefined): Promise<RouterResult>
   /** Something was changed under us: the next `apply` looks at what is there instead of trusting its memory. */
   forget(): void
