@@ -240,10 +240,8 @@ export class DnsService {
   }
 
   #noteForwarding(): void {
-    const isFailing = this.#resolver.isFailing
-    if (isFailing === (this.#troubles.forward !== undefined)) return
-    const asked = this.plan.defaults.length > 0 ? this.plan.defaults : this.#base
-    this.#setTroubles({ forward: isFailing ? asked.map(upstreamText).join(', ') || 'nobody to ask' : undefined })
+    const forward = this.#resolver.failing?.map(upstreamText).join(', ')
+    if (forward !== this.#troubles.forward) this.#setTroubles({ forward })
   }
 
   #setTroubles(change: Partial<DnsTroubles>): void {

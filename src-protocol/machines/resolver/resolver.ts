@@ -52,6 +52,7 @@ interface Asked {
   readonly key: string | undefined
   readonly waiting: Waiting[]
   readonly isForOther: boolean
+  readonly upstreams: readonly Upstream[]
 }
 
 export interface ResolverCounters {
@@ -74,6 +75,7 @@ export class Resolver {
   #base: readonly Upstream[] = []
   #upstreamsText = ''
   #failuresInRow = 0
+  #silent: readonly Upstream[] = []
   readonly counters: ResolverCounters = { own: 0, cached: 0, forwarded: 0, failed: 0, malformed: 0 }
 
   constructor(options: { readonly random16: () => number }) {
@@ -84,9 +86,9 @@ export class Resolver {
     return this.#plan
   }
 
-  /** Nobody of those that we ask answers. */
-  get isFailing(): boolean {
-    return this.#failuresInRow >= FAILING_AFTER
+  /** Whom we asked last, when nobody of those whom we ask answers. */
+  get failing(): readonly Upstream[] | undefined {
+    return this.#failuresInRow >= FAILING_AFTER ? this.#silent : undefined
   }
 
   get lies(): ReadonlyMap<string, number> {
@@ -158,7 +160,7 @@ export class Resolver {
       return own(dnsRcode.serverFailure)
     }
     this.counters.forwarded++
-    this.#asked.set(asked.question, { key, waiting: [waiting], isForOther })
+    this.#asked.set(asked.question, { key, waiting: [waiting], isForOther, upstreams: local.upstreams })
     if (key !== undefined) this.#byKey.set(key, asked.question)
     return this.#translate(asked.effects, now)
   }
@@ -195,6 +197,7 @@ export class Resolver {
     if (isGood && asked.key !== undefined && now !== undefined) this.#cache.put(asked.key, outcome.message, now)
     // a server that refuses is there
     this.#failuresInRow = outcome.message === undefined ? this.#failuresInRow + 1 : 0
+    if (outcome.message === undefined) this.#silent = asked.upstreams
     return asked.waiting.map(({ token, query, limitBytes }) => {
       if (!isGood) this.counters.failed++
       const message = isGood || outcome.kind === 'failed' ? outcome.message : undefined
