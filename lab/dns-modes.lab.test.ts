@@ -1,12 +1,13 @@
 /**
  * The programs that manage DNS on Linux, the real ones, each on a machine of its own: what our daemon tells them, that
  * names work by it, and that nothing of ours remains – after an orderly end, and after SIGKILL and another start. The
- * Debian packages lie in the folder that PINTAIL_DEBS names (`apt-get download systemd-resolved libsystemd-shared
- * resolvconf openresolv`); without one that mode is skipped by name.
+ * Debian packages lie in `.cache/debs` (`scripts/ready.mjs` fetches them) or the folder that PINTAIL_DEBS names; without
+ * one that mode is skipped by name.
  */
 import { existsSync, mkdtempSync, readdirSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ControlServer } from './control-server.ts'
 import { Daemon } from './daemon.ts'
@@ -16,7 +17,7 @@ import { Internet } from './internet.ts'
 import { type MachineView, machineView } from './machine-view.ts'
 import { type NameServer, startNameServer } from './name-server.ts'
 
-const debFolder = process.env.PINTAIL_DEBS ?? ''
+const debFolder = process.env.PINTAIL_DEBS ?? join(import.meta.dirname, '..', '.cache', 'debs')
 const debs = existsSync(debFolder) ? readdirSync(debFolder).filter((name) => name.endsWith('.deb')) : []
 function packages(...names: string[]): string[] | undefined {
   const found = names.map((name) => debs.find((file) => file.startsWith(`${name}_`)))
@@ -49,8 +50,7 @@ async function startResolved(machine: MachineView): Promise<void> {
   })
   await soon('resolved answers', async () => {
     if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${complaint}`)
-    const { stdout } = await machine.run('env', [...pairs(busEnvironment), 'busctl', 'list'])
-    return stdout.includes('org.freedesktop.resolve1') ? true : undefined
+    return (await machine.run('env', [...pairs(busEnvironment), 'resolvectl', 'status'])).code === 0 ? true : undefined
   })
 }
 const pairs = (environment: Record<string, string>) =>
@@ -90,8 +90,21 @@ const modes: Mode[] = [
     },
     settings: async (machine) => {
       const { stdout } = await machine.run('env', [...pairs(busEnvironment), 'resolvectl', 'status', '--no-pager'])
-      return stdout
+      return stdout.replaceAll(/^ *Current DNS Server:.*\n/gm, '')
     },
+  },
+  {
+    name: 'direct',
+    packages: [],
+    canSplit: false,
+    prepare: async (machine) => {
+      await machine.writeEtc(
+        'resolv.conf',
+        '# caf\xe9\nnameserver 203.0.113.54\nsearch old.example\noptions timeout:2\n',
+      )
+      return {}
+    },
+    settings: async () => '',
   },
   {
     name: 'resolvconf',
@@ -127,55 +140,74 @@ describe.each(modes.filter((mode) => mode.packages === undefined))('$name', ({ n
   test.skip(`skipped: no package ${name} in PINTAIL_DEBS`, () => {})
 })
 
+const pintaild = fileURLToPath(new URL('../bin/pintaild.mjs', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'pt-'))
+let internet: Internet
+/** One network with nothing but names, and an exit node; one with a split zone. */
+let control: ControlServer
+let splitControl: ControlServer
+let other: Daemon
+const servers: NameServer[] = []
+
+beforeAll(async () => {
+  internet = await Internet.create()
+  control = await ControlServer.start(await internet.publicHost('control', ['203.0.113.10']), {
+    folder: join(folder, 'c'),
+    config: { dns: { base_domain: 'demo.internal' } },
+  })
+  splitControl = await ControlServer.start(await internet.publicHost('split', ['203.0.113.11']), {
+    folder: join(folder, 'd'),
+    config: { dns: { base_domain: 'demo.internal', nameservers: { split: { 'corp.example': ['203.0.113.55'] } } } },
+  })
+  const world = await internet.publicHost('world', ['203.0.113.54', '203.0.113.55'])
+  const zones = { 'www.example.com': '198.51.100.1', 'wiki.corp.example': '198.51.100.9' }
+  for (const address of ['203.0.113.54', '203.0.113.55'])
+    servers.push(await startNameServer(world.host, { address, zones, manner: 'fine' }))
+  const nas = await internet.publicHost('nas')
+  await nas.host.must('sysctl', ['-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'])
+  other = await Daemon.start(nas.host, { kind: 'ours', folder: join(folder, 'n') })
+  const AdvertiseRoutes = ['0.0.0.0/0', '::/0']
+  await other.join(control.url, await control.createKey(), { Hostname: 'nas', AdvertiseRoutes, NetfilterMode: 2 })
+  await control.admin('routes', 'approve', 'nas', '--all')
+})
+afterAll(async () => {
+  await other?.stop()
+  await Promise.all(servers.map((server) => server.stop()))
+  await Promise.all([control?.stop(), splitControl?.stop()])
+  await internet?.close()
+  discard(folder)
+})
+
 describe.each(modes.filter((mode) => mode.packages !== undefined))('on a machine with $name', (mode) => {
-  const folder = mkdtempSync(join(tmpdir(), 'pt-'))
-  let internet: Internet
-  let control: ControlServer
-  let server: NameServer
   let machine: MachineView
-  let other: Daemon
   let ours: Daemon
   let environment: Record<string, string> = {}
   let before = ''
 
-  const start = () => Daemon.start(machine.host, { kind: 'ours', folder: join(folder, 'o'), environment })
+  const start = (name = mode.name) =>
+    Daemon.start(machine.host, { kind: 'ours', folder: join(folder, name.slice(0, 12)), environment })
   const getent = async (name: string): Promise<string> =>
     (await machine.run('getent', ['ahostsv4', name])).stdout.split(/\s+/)[0] ?? ''
   const knows = async () => ((await getent('nas.demo.internal')) === (await other.address()) ? true : undefined)
-  const isBack = async () => {
-    const now = await mode.settings(machine)
-    return now === before ? true : undefined
+  /** What the manager holds, and each file in /etc that has to do with it: what it is, whose, and its bytes. */
+  const settings = async (): Promise<string> => {
+    const script =
+      'cd /etc && for f in *resolv*; do stat -c "%n %F %a %u" "$f"; readlink "$f" || base64 "$f"; done 2>&1'
+    const { stdout } = await machine.run('sh', ['-c', script])
+    return `${await mode.settings(machine)}\n${stdout}`
   }
+  const isBack = async () => ((await settings()) === before ? true : undefined)
 
   beforeAll(async () => {
-    internet = await Internet.create()
-    control = await ControlServer.start(await internet.publicHost('control', ['203.0.113.10']), {
-      config: { dns: { base_domain: 'demo.internal' } },
-    })
-    const world = await internet.publicHost('world', ['203.0.113.54'])
-    server = await startNameServer(world.host, {
-      address: '203.0.113.54',
-      zones: { 'www.example.com': '198.51.100.1' },
-      manner: 'fine',
-    })
     machine = await machineView((await internet.publicHost('ours')).host)
-    await machine.install(mode.packages!)
+    if (mode.packages!.length > 0) await machine.install(mode.packages!)
     environment = await mode.prepare(machine)
     expect(await getent('www.example.com')).toBe('198.51.100.1')
-    before = await mode.settings(machine)
-    const key = await control.createKey()
-    other = await Daemon.start((await internet.publicHost('other')).host, { kind: 'ours', folder: join(folder, 'n') })
-    await other.join(control.url, key, { Hostname: 'nas' })
+    before = await settings()
     ours = await start()
-    await ours.join(control.url, key, { Hostname: 'laptop', CorpDNS: true })
+    await ours.join(control.url, await control.createKey(), { Hostname: 'laptop', CorpDNS: true })
   })
-  afterAll(async () => {
-    await Promise.all([ours?.stop(), other?.stop()])
-    await server?.stop()
-    await control?.stop()
-    await internet?.close()
-    discard(folder)
-  })
+  afterAll(() => ours?.stop())
 
   test('it is found out, told, and names work: ours and the others', async () => {
     expect(await ours.client.json('GET', 'pintail/dns')).toMatchObject({ mode: mode.name, canSplit: mode.canSplit })
@@ -188,14 +220,15 @@ describe.each(modes.filter((mode) => mode.packages !== undefined))('on a machine
     expect((await ours.status()).Health ?? []).toEqual([])
   })
 
-  test.runIf(mode.name === 'systemd-resolved')('it is told again when it restarts', async () => {
-    const { stdout } = await machine.run('pidof', ['systemd-resolved'])
-    const status = await machine.run('cat', [`/proc/${stdout.trim().split(' ')[0]}/status`])
-    expect(status.stdout).toContain('systemd-resolve')
-    await machine.run('kill', [stdout.trim().split(' ')[0] ?? ''])
-    await startResolved(machine)
-    await soon('names of the network again', knows)
-  })
+  if (mode.name === 'systemd-resolved')
+    test('it is told again when it restarts', async () => {
+      const { stdout } = await machine.run('pidof', ['systemd-resolved'])
+      const status = await machine.run('cat', [`/proc/${stdout.trim().split(' ')[0]}/status`])
+      expect(status.stdout).toContain('systemd-resolve')
+      await machine.run('kill', [stdout.trim().split(' ')[0] ?? ''])
+      await startResolved(machine)
+      await soon('names of the network again', knows)
+    })
 
   test('accept-dns off: as if we were not there', async () => {
     await ours.client.editPrefs({ CorpDNS: false, CorpDNSSet: true })
@@ -212,6 +245,44 @@ describe.each(modes.filter((mode) => mode.packages !== undefined))('on a machine
     await soon('names of the network', knows)
     await ours.stop()
     await soon('all is as before', isBack)
+    expect(await getent('www.example.com')).toBe('198.51.100.1')
+  })
+
+  /** What the settings are about, and how one sees that it holds. */
+  const wishes: { readonly [wish: string]: () => Promise<unknown> } = {
+    'plain names': () => soon('names of the network', knows),
+    'an exit node': async () => {
+      await ours.client.editPrefs({ ExitNodeID: (await other.status()).Self.ID, ExitNodeIDSet: true })
+      await soon('names are asked at the exit node', async () => {
+        const asked = await ours.client.json('GET', 'dns-query?name=www.example.com&type=A')
+        return JSON.stringify(asked).includes('/dns-query') && (await settings()) !== before ? true : undefined
+      })
+    },
+    'accept-dns off': async () => {
+      await ours.client.editPrefs({ CorpDNS: false, CorpDNSSet: true, ExitNodeID: '', ExitNodeIDSet: true })
+      if (!mode.canSplit) await soon('all is as before', isBack)
+    },
+    'a split zone': async () => {
+      await ours.join(splitControl.url, await splitControl.createKey(), { Hostname: 'laptop', CorpDNS: true })
+      await soon('names of the zone', async () =>
+        (await getent('wiki.corp.example')) === '198.51.100.9' ? true : undefined,
+      )
+    },
+  }
+  test.each(Object.keys(wishes))('F14: %s, SIGKILL, --cleanup: byte by byte as before', async (wish) => {
+    const name = wish === 'a split zone' ? `s-${mode.name}` : mode.name
+    ours = await start(name)
+    try {
+      await wishes[wish]!()
+    } finally {
+      await ours.kill()
+    }
+    const words = [`--statedir=${join(ours.folder, 'state')}`, `--socket=${ours.socketPath}`, '--tun=pintail0']
+    const cleanup = [...pairs(environment), process.execPath, pintaild, '--cleanup', ...words]
+    const { code, stderr } = await machine.run('env', cleanup)
+    expect([code, stderr.includes('cannot-clean-up')]).toEqual([0, false])
+    await soon('all is as before', isBack)
+    expect(await settings()).toBe(before)
     expect(await getent('www.example.com')).toBe('198.51.100.1')
   })
 })

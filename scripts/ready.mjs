@@ -92,6 +92,24 @@ export async function optionalPackages(names) {
   }
 }
 
+/**
+ * The programs that manage DNS on Debian's kin, for the laboratory's machines: fetched, never installed here, since each
+ * of them would take over this machine's resolv.conf. Asked for once; without them their tests are skipped by name.
+ */
+async function dnsProgramsReady() {
+  const folder = join(root, '.cache', 'debs')
+  const names = ['systemd-resolved', 'libsystemd-shared', 'resolvconf', 'openresolv']
+  if (process.env.PINTAIL_DEBS !== undefined || existsSync(folder) || !hasCommand('apt-get')) return
+  mkdirSync(folder, { recursive: true })
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+  const fetch = () => run('apt-get', ['download', ...names], { env, cwd: folder })
+  await step('fetch the programs that manage DNS', async (progress) => {
+    if (await fetch().then(Boolean, () => false)) return
+    if (process.getuid() === 0) await run('apt-get', ['update'], { env, onLine: progress })
+    await fetch()
+  }).catch((error) => note(`without ${names.join(' ')}: ${error.message.trim().split('\n').at(-1)}`))
+}
+
 /** libipsec-mb makes the packet path faster and is never needed. Asked for once: not every machine can have it. */
 async function fasterReady() {
   const stamp = join(root, 'node_modules', '.pintail-asked-for-ipsec-mb')
@@ -128,6 +146,7 @@ export async function makeReady(groups) {
   await dependenciesReady()
   const missing = await systemReady(['build', ...groups])
   if (groups.includes('lab') || groups.includes('bench')) await fasterReady()
+  if (groups.includes('lab')) await dnsProgramsReady()
   await step('build the native addon', () => run(node24, [join(root, 'scripts', 'native.mjs')]))
   if (!existsSync(join(root, 'build', 'compile-cache'))) await step('compile the daemon once', compileDaemon)
   return missing
