@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fuzzCompiler } from './fuzz.mjs'
 import { lifelineEnvironment, whenOrphaned, withLifeline } from './lifeline.mjs'
-import { node24, ourEnvironment, root } from './process.mjs'
+import { hasCommand, node24, ourEnvironment, root } from './process.mjs'
 import { makeReady, optionalPackages } from './ready.mjs'
 import { sandboxed, sandboxProblem } from './sandbox.mjs'
 import { openSanitizer, suiteWords } from './sanitize.mjs'
@@ -127,6 +127,7 @@ async function fuzz() {
 
 whenOrphaned(() => process.exit(143))
 const missing = await makeReady(['lab', 'bench', 'display', 'electron'])
+if (!hasCommand('systemd-analyze')) await optionalPackages(['systemd']) // judges the units
 const noLab = sandboxProblem()
 
 const suites = {
