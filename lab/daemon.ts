@@ -35,6 +35,8 @@ export interface DaemonOptions {
   readonly udpPort?: number
   readonly environment?: Record<string, string>
   readonly extraArguments?: readonly string[]
+  /** Without any capability, and without /dev/net/tun: what a program in a plain container may do. */
+  readonly isUnprivileged?: boolean
   /** WireGuard's own times pass 30 times faster: `fast-wireguard.ts`. */
   readonly isFast?: boolean
 }
@@ -93,7 +95,7 @@ export class Daemon {
     if (kind === 'ours') {
       const script = join(repository, 'bin', 'pintaild.mjs')
       const clock = isFast ? ['--import', join(repository, 'lab', 'fast-wireguard.ts')] : []
-      this.#process = this.host.start(process.execPath, [...clock, script, ...common], { env: environment })
+      this.#process = this.#spawn(process.execPath, [...clock, script, ...common], environment)
     } else {
       const program = stockProgram(isFast ? 'fast/tailscaled' : 'tailscaled')
       if (program === undefined) throw new Error(`no tailscaled in ${peersFolder}; npm run peers installs it`)
@@ -118,6 +120,13 @@ export class Daemon {
       },
       { withinMs: 15_000 },
     )
+  }
+
+  #spawn(program: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+    if (this.options.isUnprivileged !== true) return this.host.start(program, args, { env })
+    const none = 'setpriv --bounding-set=-all --inh-caps=-all --ambient-caps=-all'
+    const cover = `mount -t tmpfs tmpfs /dev/net && exec ${none} "$0" "$@"`
+    return this.host.start('sh', ['-c', cover, program, ...args], { env })
   }
 
   /** Asks it to end, as a service manager does. */

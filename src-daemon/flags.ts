@@ -1,6 +1,7 @@
 /** The daemon's command line. Those of a stock daemon that service files use are understood too. */
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { type LogLevel, logLevels } from './io/log/log.ts'
+import type { ListenAddress } from './io/proxies/proxy-listener.ts'
 
 export interface DaemonFlags {
   readonly socketPath: string
@@ -11,6 +12,9 @@ export interface DaemonFlags {
   readonly udpPort: number
   /** Serve `wg show`. */
   readonly uapi: boolean
+  /** Proxies into the network; the same address may serve both. */
+  readonly socksServer: ListenAddress | undefined
+  readonly httpProxy: ListenAddress | undefined
   /** Who does what only root may, when we are not. */
   readonly rootHelperPath: string
   readonly logLevel: LogLevel
@@ -30,6 +34,8 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     .option('--tun <name>', `network interface, or "${NO_TUN}" for none`, parseTunName, 'pintail0')
     .option('--port <number>', 'UDP port for direct connections, 0 = any', parsePort, 41641)
     .option('--uapi', 'let root look at the tunnel with wg show: serves /var/run/wireguard/<tun>.sock', false)
+    .option('--socks5-server <[host]:port>', 'SOCKS5 proxy into the network; without a host: 127.0.0.1', parseListen)
+    .option('--outbound-http-proxy-listen <[host]:port>', 'HTTP proxy into the network; may be the same', parseListen)
     .option('--cleanup', 'take back what a killed daemon left in routes, firewall and name servers, and exit', false)
     .option('--root-helper <path>', 'socket of the root helper; only used when not root', ROOT_HELPER_SOCKET)
     .addOption(new Option('--log-level <level>', 'least severe log lines to write').choices(logLevels).default('info'))
@@ -40,6 +46,7 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
       'after',
       '\nExamples:\n  pintaild --statedir=/var/lib/pintail --socket=/run/pintail/pintaild.sock --tun=pintail0 --port=41641\n' +
         '  pintaild --uapi            # then: wg show pintail0\n' +
+        '  pintaild --tun=userspace-networking --socks5-server=localhost:1055 --outbound-http-proxy-listen=localhost:1055\n' +
         '  pintaild --cleanup         # as ExecStopPost= of a service\n',
     )
     .parse([...argv], { from: 'user' })
@@ -49,6 +56,8 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     tun: string
     port: number
     uapi: boolean
+    socks5Server?: ListenAddress
+    outboundHttpProxyListen?: ListenAddress
     rootHelper: string
     logLevel: LogLevel
     cleanup: boolean
@@ -59,6 +68,8 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     tunName: options.tun === NO_TUN ? undefined : options.tun,
     udpPort: options.port,
     uapi: options.uapi,
+    socksServer: options.socks5Server,
+    httpProxy: options.outboundHttpProxyListen,
     rootHelperPath: options.rootHelper,
     logLevel: options.logLevel,
     cleanup: options.cleanup,
@@ -75,4 +86,12 @@ function parsePort(text: string): number {
 function parseTunName(text: string): string {
   if (text === NO_TUN || /^[A-Za-z0-9][A-Za-z0-9_.-]{0,14}$/.test(text)) return text
   throw new InvalidArgumentError('It must be the name of an interface: up to 15 letters, digits, "-", "_" or ".".')
+}
+
+/** A port by itself is for this host only. */
+function parseListen(text: string): ListenAddress {
+  const match = /^(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]*):(\d{1,5})$/.exec(text)
+  const port = Number(match?.[2])
+  if (match === null || port > 65535) throw new InvalidArgumentError('It must be like localhost:1055 or :1055.')
+  return { host: match[1]?.replace(/^\[|\]$/g, '') || '127.0.0.1', port }
 }

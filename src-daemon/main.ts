@@ -14,10 +14,15 @@ import { controlOpener } from './engine/control.ts'
 import { DnsService } from './engine/dns/dns-service.ts'
 import { readHostFacts } from './engine/hostinfo.ts'
 import { openMesh } from './engine/mesh/mesh.ts'
+import { magicDnsSuffix } from './engine/node-text.ts'
 import { nameRoute } from './engine/peerapi/name-route.ts'
 import { PeerApi } from './engine/peerapi/peer-api.ts'
 import { Profiles } from './engine/profiles.ts'
 import { statusLine } from './engine/status-line.ts'
+import { UserspaceDialer } from './engine/userspace/dialer.ts'
+import { openProxies } from './engine/userspace/open-proxies.ts'
+import { Userspace } from './engine/userspace/userspace.ts'
+import { UserspaceRouter } from './engine/userspace/userspace-router.ts'
 import { parseFlags } from './flags.ts'
 import { hasIpv6, openLinuxOsDns } from './io/dns/linux.ts'
 import { MemoryOsDns } from './io/dns/memory.ts'
@@ -28,7 +33,6 @@ import { rootHelperClient } from './io/root-helper/client.ts'
 import { directRootHelper } from './io/root-helper/direct.ts'
 import { checkForwarding, checkUdpGroForwarding } from './io/router/forwarding.ts'
 import { openLinuxRouter } from './io/router/linux.ts'
-import { MemoryRouter } from './io/router/memory.ts'
 import { openServiceManager } from './io/service-manager/notify.ts'
 import { openFileStore } from './io/store/file.ts'
 import { openUapiSocket } from './io/uapi/socket.ts'
@@ -61,6 +65,10 @@ process.on('SIGHUP', () => {})
 process.on('uncaughtException', (error) => fail('uncaught', error))
 process.on('unhandledRejection', (error) => fail('unhandled', error))
 
+function randomNumber(bytes: number): number {
+  return nodeCrypto.randomBytes(bytes).reduce((sum, byte) => sum * 256 + byte, 0)
+}
+
 type Closer = () => Promise<void> | void
 const closers: Closer[] = []
 let isClosing = false
@@ -83,15 +91,26 @@ async function run(): Promise<void> {
   const profiles = await Profiles.open(store, nodeCrypto)
   const monitor = openLinuxNetworkMonitor({ ownInterface: flags.tunName })
   closers.unshift(() => monitor.close())
-  const fwmark = addonMissing() === undefined ? FWMARK : 0
+  const userspace =
+    flags.tunName === undefined
+      ? new Userspace({ random32: () => randomNumber(4), now: nowMs, log: log.part('userspace') })
+      : undefined
+  closers.unshift(() => userspace?.close())
+  // without routes of ours there is nothing to stay out of, and no right to say so
+  const fwmark = userspace === undefined && addonMissing() === undefined ? FWMARK : 0
   const onRepair = (lines: readonly string[]): void => log.info('network-repaired', { lines: lines.slice(0, 20) })
   const plane = await openMesh({
     tunName: flags.tunName,
     udpPort: flags.udpPort,
     fwmark,
-    openDataPath,
+    openDataPath: (options) =>
+      openDataPath(
+        userspace === undefined ? options : { ...options, openHost: (handlers) => userspace.host.attach(handlers) },
+      ),
     openRouter: (name) =>
-      name === undefined ? Promise.resolve(new MemoryRouter()) : openLinuxRouter(name, { onRepair }),
+      name === undefined
+        ? Promise.resolve(userspace?.router ?? new UserspaceRouter())
+        : openLinuxRouter(name, { onRepair }),
     ...meshParts({ crypto: nodeCrypto, log, nowMs, wallMs, random01, fwmark, tunName: flags.tunName }),
     monitor,
     crypto: nodeCrypto,
@@ -147,6 +166,15 @@ async function run(): Promise<void> {
     log.info('network-change', { reason: change.reason, major: change.major })
     backend.networkChanged(change.major)
   })
+  const dialer = new UserspaceDialer({
+    dns,
+    overlay: userspace,
+    ownDomain: () => backend.netmap && magicDnsSuffix(backend.netmap.self.Name),
+  })
+  for (const proxy of await openProxies(flags, dialer, log.part('proxies'))) {
+    userspace?.closedPorts.add(proxy.port)
+    closers.unshift(() => proxy.close())
+  }
   const accounts = posixUserAccounts()
   const api = await openLocalApi({
     socketPath: flags.socketPath,

@@ -20,6 +20,7 @@
  * a departing peer may cross). Nothing throws except `openDataPath`.
  */
 import type { IpPort, PrefixText } from '../src-contract/ids.ts'
+import type { HostInterface, TunHandlers } from './tun.ts'
 
 export type PeerId = number
 
@@ -151,6 +152,8 @@ export interface DataPathStats {
 export interface DataPathOptions {
   /** Interface to create, or undefined for none (tests, userspace mode). */
   readonly tunName: string | undefined
+  /** Who stands in the place of the interface (userspace mode): every packet is JavaScript's then, so the twin is used. */
+  readonly openHost?: (handlers: TunHandlers) => HostInterface
   /** Of the tunnel. TCP connections through it are told to keep their segments below. */
   readonly mtuBytes: number
   /** Wanted UDP port for both families; 0 = any. The v4 socket must bind; v6 may fail. */

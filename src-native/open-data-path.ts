@@ -40,6 +40,7 @@ export async function openDataPath(
   { prefer, aead }: DataPathKnobs = dataPathKnobs(process.env),
 ): Promise<DataPath> {
   const found = loadAddon()
+  if (options.openHost !== undefined) return openTypeScript(options, found, undefined)
   const chosen = chooseDataPath(found, { prefer, aead })
   return chosen.native === undefined
     ? openTypeScript(options, found, chosen.whyNotNative)
@@ -69,7 +70,7 @@ function openTypeScript(
   found: LoadedAddon,
   whyNotNative: string | undefined,
 ): Promise<DataPath> {
-  const { tunName, mtuBytes, fwmark } = options
+  const { tunName, mtuBytes, fwmark, openHost } = options
   const slotBytes = slotBytesFor(mtuBytes)
   const addon: Addon | undefined = tunName === undefined ? undefined : requireAddon(`the interface ${tunName}`)
   return openTwin(options, {
@@ -82,7 +83,7 @@ function openTypeScript(
         : openDgramUdp({ port, mark: fwmark, slotBytes }, handlers),
     openTun:
       addon === undefined || tunName === undefined
-        ? undefined
+        ? openHost
         : (handlers) => new Tun(addon, tunName, mtuBytes, slotBytes, handlers),
   })
 }

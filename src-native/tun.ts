@@ -14,8 +14,8 @@ export interface TunHandlers {
   readonly onState: (state: 'up' | 'down') => void
 }
 
-/** What the data path needs of an interface. */
-export type HostInterface = Pick<Tun, 'name' | 'offload' | 'write' | 'flush' | 'close'>
+/** What the data path needs of an interface, or of who stands in its place; only an interface has a name. */
+export type HostInterface = Pick<Tun, 'offload' | 'write' | 'flush' | 'close'> & { readonly name: string | undefined }
 
 export class Tun {
   readonly name: string
