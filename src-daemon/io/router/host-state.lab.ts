@@ -1,5 +1,5 @@
 /** Lab tests: what the kernel has of network settings, as text to compare. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 
 export const run = (program: string, ...words: string[]): string => execFileSync(program, words, { encoding: 'utf8' })
 export const ip = (...words: string[]): string => run('ip', ...words)
@@ -55,3 +55,13 @@ export const networkSnapshot = (device: string): string =>
     run('nft', 'list', 'ruleset'),
     run('cat', '/proc/sys/net/ipv4/conf/all/src_valid_mark'),
   ].join('\n')
+
+/** Whether `iptables-nft`, `iptables-legacy` is here and may write: the old one wants a lock file of root's. */
+export function canIptables(variant: string): boolean {
+  return ['iptables', 'ip6tables'].every((name) => {
+    const args = ['--noflush', '-w', '1']
+    const { status } = spawnSync(`${name}-${variant}-restore`, args, { input: '*filter\nCOMMIT\n' })
+    const listed = spawnSync(`${name}-${variant}-save`, ['-t', 'nat'])
+    return status === 0 && listed.status === 0
+  })
+}
