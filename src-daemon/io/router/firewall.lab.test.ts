@@ -245,3 +245,26 @@ describe.each(['nft', 'legacy'].filter(canIptables))('iptables (%s), where there
     expect(result).toMatchObject({ kind: 'applied', warnings: [{ code: 'bypass-groups-need-nftables' }] })
   })
 })
+
+test.skipIf(!canIptables('legacy'))(
+  '[RT-13] a host whose iptables fills tables of the old kind gets ours there',
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pt-programs-'))
+    try {
+      for (const name of ['ip', 'nft']) symlinkSync(run('which', name).trim(), join(folder, name))
+      for (const name of ['iptables', 'ip6tables'])
+        for (const verb of ['save', 'restore'])
+          symlinkSync(run('which', `${name}-legacy-${verb}`).trim(), join(folder, `${name}-${verb}`))
+      run('iptables-legacy', '-P', 'FORWARD', 'DROP')
+      router = await openLinuxRouter(device, { folders: [folder] })
+      expect(await router.apply(desired)).toEqual(applied)
+      expect(run('iptables-legacy-save')).toContain('-A FORWARD -j ts-forward')
+      expect(ruleset().join('\n')).not.toContain('ts-')
+      await router.close()
+      expect(run('iptables-legacy-save')).not.toContain('ts-')
+    } finally {
+      run('iptables-legacy', '-P', 'FORWARD', 'ACCEPT')
+      rmSync(folder, { recursive: true })
+    }
+  },
+)

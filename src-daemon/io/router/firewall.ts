@@ -7,7 +7,7 @@ import { findProgram } from '../dns/run-program.ts'
 import { errorText } from '../log/log.ts'
 import type { FirewallBackend, FirewallLook } from './firewall-backend.ts'
 import { firewallWish } from './firewall-rules.ts'
-import { openIptables } from './iptables.ts'
+import { mayHaveRules, openIptables, usesOldTables } from './iptables.ts'
 import type { HostFacts } from './network-state.ts'
 import { openNftables } from './nftables.ts'
 import type { RouterConfig, RouterResult, RouterWarning } from './port.ts'
@@ -95,6 +95,19 @@ export class Firewall {
     }
   }
 
+  /** Of a daemon that was killed, whichever program it used. */
+  async removeLeftovers(): Promise<void> {
+    const nft = await findProgram('nft', this.#folders)
+    const backends = [
+      nft === undefined ? undefined : await openNftables(nft),
+      (await mayHaveRules(this.#folders)) ? await openIptables(this.#folders) : undefined,
+    ]
+    for (const backend of backends) {
+      const owner = (await backend?.look())?.owner
+      if (owner !== undefined && (await this.#mayRemove(owner))) await backend?.write(undefined)
+    }
+  }
+
   /** Nobody has touched what we wrote. */
   async isIntact(): Promise<boolean> {
     const backend = await this.#open()
@@ -130,7 +143,7 @@ export class Firewall {
   }
 
   async #choose(): Promise<FirewallBackend | undefined> {
-    const nft = await findProgram('nft', this.#folders)
+    const nft = (await usesOldTables(this.#folders)) ? undefined : await findProgram('nft', this.#folders)
     const nftables = nft === undefined ? undefined : await openNftables(nft)
     return nftables ?? (await openIptables(this.#folders))
   }

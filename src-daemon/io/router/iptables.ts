@@ -1,4 +1,5 @@
 /** iptables, where nftables is not to be had. What is written: `iptables-text.ts`. */
+import { readFile } from 'node:fs/promises'
 import { findProgram, runProgram } from '../dns/run-program.ts'
 import type { FirewallBackend, FirewallLook } from './firewall-backend.ts'
 import type { FamilyRules, FirewallWish } from './firewall-rules.ts'
@@ -18,6 +19,26 @@ export async function openIptables(folders?: readonly string[]): Promise<Firewal
   const v4 = await findPrograms('iptables', folders)
   const v6 = await findPrograms('ip6tables', folders)
   return v4 === undefined ? undefined : new Iptables(v4, v6)
+}
+
+/** Tables of the old kind, which the host's `iptables` still fills: what is dropped there, no rule of nftables brings back. */
+export async function usesOldTables(folders?: readonly string[]): Promise<boolean> {
+  return (await hasOldTables()) && (await isOldKind(folders))
+}
+
+/** Without making tables by looking, as the old kind does. */
+export async function mayHaveRules(folders?: readonly string[]): Promise<boolean> {
+  return (await hasOldTables()) || !(await isOldKind(folders))
+}
+
+async function hasOldTables(): Promise<boolean> {
+  const names = await readFile('/proc/net/ip_tables_names', 'utf8').catch(() => '') // not there, or not ours to read
+  return names.split('\n').includes('filter')
+}
+
+async function isOldKind(folders?: readonly string[]): Promise<boolean> {
+  const program = await findProgram('iptables-save', folders)
+  return program !== undefined && (await runProgram(program, ['-V'])).output.includes('legacy')
 }
 
 async function findPrograms(name: string, folders?: readonly string[]): Promise<Programs | undefined> {

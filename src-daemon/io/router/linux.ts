@@ -91,7 +91,7 @@ class LinuxRouter implements Router {
       if (extent === 'all-but-closed' && look.state.closed.size > 0) return
       this.#memory = { look, state: look.state }
       await this.#bring(interfaceDown)
-      await this.#firewall.apply(undefined, look.facts)
+      await this.#firewall.removeLeftovers()
       this.#forget()
     })
   }
