@@ -10,6 +10,7 @@ import { eventually } from './eventually.ts'
 import { Host, ip } from './host.ts'
 import { Internet, type PublicHost } from './internet.ts'
 import { type MachineView, machineView } from './machine-view.ts'
+import { startNameServer } from './name-server.ts'
 
 type Kind = DaemonOptions['kind']
 
@@ -18,6 +19,10 @@ export const SITE = '198.51.100.80'
 /** In the laptop's own network. */
 export const PRINTER = '10.1.0.3'
 export const COMPANY = '10.0.1.100'
+/** The company's name server, and what only that knows: a machine in another of its networks. */
+const COMPANY_DNS = '10.0.0.53'
+export const COMPANY_NAME = 'git.corp.example'
+const COMPANY_GIT = '10.99.0.5'
 
 export interface Exit extends PublicHost {
   readonly name: string
@@ -72,7 +77,8 @@ export class Away {
     await servePage(printer!.host, 'printer')
     const company = await openCompany(laptopHost!.host, folder)
     const laptop = await machineView(laptopHost!.host)
-    await laptop.writeEtc('resolv.conf', '')
+    // as the company's VPN leaves it
+    await laptop.writeEtc('resolv.conf', `nameserver ${COMPANY_DNS}\n`)
     const client = await Daemon.start(laptop.host, { kind, folder: join(folder, 'l') })
     const key = await control.createKey()
     await client.join(control.url, key, { Hostname: 'laptop' })
@@ -220,14 +226,22 @@ async function openCompany(laptop: Host, folder: string): Promise<Host> {
     `-n ${company.name} link set wt0 up`,
     `-n ${company.name} addr add 10.0.0.1/16 dev wt0`,
     `-n ${company.name} addr add ${COMPANY}/32 dev lo`,
+    `-n ${company.name} addr add ${COMPANY_DNS}/32 dev lo`,
+    `-n ${company.name} addr add ${COMPANY_GIT}/32 dev lo`,
   )
   await companyVpnUp(laptop)
   await servePage(company, 'company')
+  await startNameServer(company, { address: COMPANY_DNS, zones: { [COMPANY_NAME]: COMPANY_GIT }, manner: 'fine' })
   return company
 }
 
 /** As such clients do: a single address and a route of its own. */
 async function companyVpnUp(laptop: Pick<Host, 'run'>): Promise<void> {
-  for (const words of ['link set wt0 up', 'addr replace 10.0.77.7/32 dev wt0', 'route replace 10.0.0.0/16 dev wt0'])
+  for (const words of [
+    'link set wt0 up',
+    'addr replace 10.0.77.7/32 dev wt0',
+    'route replace 10.0.0.0/16 dev wt0',
+    'route replace 10.99.0.0/16 dev wt0',
+  ])
     await laptop.run('ip', words.split(' '))
 }

@@ -1,4 +1,5 @@
 /** The table of all verbs, in the order in which help shows them. */
+import { bypass } from './commands/bypass.ts'
 import { dns } from './commands/dns.ts'
 import { down, logout } from './commands/down.ts'
 import { exitNode } from './commands/exit-node.ts'
@@ -37,6 +38,7 @@ export const pintail: Verb = {
     ping,
     version,
     exitNode,
+    bypass,
     dns,
     whois,
     whoami,

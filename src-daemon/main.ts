@@ -10,6 +10,7 @@ import { nodeCrypto } from '../src-protocol/crypto/node-crypto.ts'
 import { SERVICE_V4, SERVICE_V6 } from '../src-protocol/machines/resolver/upstream.ts'
 import { cleanUp } from './clean-up.ts'
 import { Backend } from './engine/backend.ts'
+import { Bypass } from './engine/bypass/bypass.ts'
 import { controlOpener } from './engine/control.ts'
 import { DnsService } from './engine/dns/dns-service.ts'
 import { readHostFacts } from './engine/hostinfo.ts'
@@ -26,6 +27,7 @@ import { UserspaceRouter } from './engine/userspace/userspace-router.ts'
 import { parseFlags } from './flags.ts'
 import { hasIpv6, openLinuxOsDns } from './io/dns/linux.ts'
 import { MemoryOsDns } from './io/dns/memory.ts'
+import { linuxForeignRoutes } from './io/foreign-routes/linux.ts'
 import { createLog, errorText } from './io/log/log.ts'
 import { openLinuxNetworkMonitor } from './io/netmon/linux.ts'
 import { openPeerApiListener } from './io/peerapi/listener.ts'
@@ -147,7 +149,10 @@ async function run(): Promise<void> {
     log: log.part('peerapi'),
   })
   closers.unshift(() => peerApi.close())
+  const accounts = posixUserAccounts()
+  const bypass = new Bypass({ routes: linuxForeignRoutes(tunName), accounts, now: nowMs, log: log.part('bypass') })
   const backend = new Backend({
+    bypass,
     version: longVersion,
     profiles,
     plane,
@@ -175,7 +180,6 @@ async function run(): Promise<void> {
     userspace?.closedPorts.add(proxy.port)
     closers.unshift(() => proxy.close())
   }
-  const accounts = posixUserAccounts()
   const api = await openLocalApi({
     socketPath: flags.socketPath,
     routes: localApiRoutes(backend),

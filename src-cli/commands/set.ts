@@ -1,4 +1,5 @@
 /** `pintail set`: change what is mentioned, leave the rest. */
+import { parseBypassText, writeBypass } from '../settings/bypass.ts'
 import { checkTypedPrefs, maskFor, setPrefFlags } from '../settings/pref-flags.ts'
 import { acceptRiskFlag, askLoseSsh } from '../settings/risk.ts'
 import { refuseArgs, type Verb } from '../verb.ts'
@@ -13,19 +14,31 @@ export const set: Verb = {
     'pintail set --hostname=nas',
     'pintail set --accept-routes --exit-node=office',
     'pintail set --exit-node=',
+    'pintail set --exit-node-bypass=10.0.0.0/16,interface:wt0',
     'sudo pintail set --operator=$USER',
   ],
   // No defaults: an unmentioned flag means "as it is".
-  flags: [...setPrefFlags.map(({ spec: { default: _, ...rest } }) => rest), acceptRiskFlag],
+  flags: [
+    ...setPrefFlags.map(({ spec: { default: _, ...rest } }) => rest),
+    {
+      name: 'exit-node-bypass',
+      kind: 'text',
+      help: 'what does not take the exit node: networks, domains, interface:NAME, user:NAME, cgroup:PATH; see "pintail bypass"',
+    },
+    acceptRiskFlag,
+  ],
   async run(call) {
     refuseArgs(call)
     const { flags, terminal } = call
     const mentioned = setPrefFlags.filter(({ spec }) => flags.given(spec.name))
-    if (mentioned.length === 0) {
+    const hasBypass = flags.given('exit-node-bypass')
+    if (mentioned.length === 0 && !hasBypass) {
       if (flags.typed.length === 0) terminal.err(call.usage())
       return 0
     }
     const client = await call.connect()
+    if (hasBypass) await writeBypass(client, parseBypassText(flags.text('exit-node-bypass')))
+    if (mentioned.length === 0) return 0
     const status = await client.status()
     const current = await client.prefs()
     const wanted = structuredClone(current)

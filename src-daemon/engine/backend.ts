@@ -4,6 +4,7 @@
  */
 import type { DerpMap } from '../../src-contract/control/map.ts'
 import type { NodeKeyText, PrefixText } from '../../src-contract/ids.ts'
+import type { BypassReport, BypassSetting, BypassSuggestion } from '../../src-contract/localapi/bypass.ts'
 import type { PingResult } from '../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReports } from '../../src-contract/localapi/pintail.ts'
 import { defaultPrefs, type LoginProfile, type MaskedPrefs, type Prefs } from '../../src-contract/localapi/prefs.ts'
@@ -226,6 +227,24 @@ export class Backend {
     const isAuto = chosen === UNRESOLVED_AUTO
     const edit = { ExitNodeID: chosen, ExitNodeIDSet: true, ExitNodeIPSet: true, AutoExitNodeSet: true }
     return this.#edit({ ...edit, ExitNodeIP: '', AutoExitNode: isAuto ? 'any' : '' }, enabled ? '' : inUse)
+  }
+
+  async bypassReport(): Promise<BypassReport> {
+    const { bypass } = this.#core
+    return (await bypass?.report()) ?? { Setting: this.#core.profiles.current.bypass, InEffect: [], Missing: [] }
+  }
+
+  async bypassSuggestions(): Promise<BypassSuggestion[]> {
+    return (await this.#core.bypass?.suggestions()) ?? []
+  }
+
+  setBypass(setting: BypassSetting): Promise<BypassReport> {
+    return this.#core.serial(async () => {
+      await this.#core.saveOrRefuse(() => this.#core.profiles.updateCurrent({ bypass: setting }))
+      this.#core.configure(undefined)
+      await this.#core.applied()
+      return this.bypassReport()
+    })
   }
 
   switchRoutes(edit: Required<SubnetRoutesEdit>): Promise<SubnetRoutes> {

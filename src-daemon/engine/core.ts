@@ -12,6 +12,7 @@ import { isSelfExpired, type Netmap, type NetmapDelta } from '../../src-protocol
 import type { Crypto } from '../../src-protocol/wire/crypto.ts'
 import { errorText, type Log } from '../io/log/log.ts'
 import type { RouterResult } from '../io/router/port.ts'
+import type { Bypass } from './bypass/bypass.ts'
 import type { NodeFacts } from './control-port.ts'
 import type { DnsService, DnsTroubles } from './dns/dns-service.ts'
 import { buildEngineStatus } from './engine-status.ts'
@@ -49,6 +50,8 @@ export interface CoreOptions {
   readonly dns?: DnsService
   /** Absent: peers have nothing to ask here. */
   readonly peerApi?: PeerApi
+  /** Absent: everything takes the exit node. */
+  readonly bypass?: Bypass
   readonly wallMs: () => number
   readonly random01: () => number
   readonly log: Log
@@ -133,7 +136,12 @@ export class Core {
         this.onSelf()
       }
     }
-    if (options.dns !== undefined) options.dns.onTroubles = (troubles) => this.#tellDnsTroubles(troubles)
+    const { bypass, dns } = options
+    if (dns !== undefined) {
+      dns.onTroubles = (troubles) => this.#tellDnsTroubles(troubles)
+      if (bypass !== undefined) dns.onAnswer = (bytes) => bypass.noteAnswer(bytes)
+    }
+    if (bypass !== undefined) bypass.onChange = () => this.configure(undefined)
     const slow = options.plane.datapath()?.whyNotNative
     if (slow) this.health.set('slow-datapath', slow)
   }
@@ -152,7 +160,7 @@ export class Core {
 
   /** What the current profile adds to the preferences. */
   get ownRouting(): OwnRouting {
-    return { ...plainOwnRouting, routesOff: this.profiles.current.routesOff }
+    return { routesOff: this.profiles.current.routesOff, bypass: this.bypass?.current ?? plainOwnRouting.bypass }
   }
 
   tellPrefs(): void {
@@ -223,10 +231,12 @@ export class Core {
     this.#configurePeerApi()
     if (this.#routerReady && (delta === undefined || meansNames(delta))) this.#configureDns()
     if (delta === undefined || meansRoutes(delta)) this.#followHome()
+    void this.#followBypass()
   }
 
   networkChanged(): void {
     this.#home.networkChanged()
+    this.bypass?.networkChanged()
     this.#followHome()
   }
 
@@ -251,6 +261,7 @@ export class Core {
 
   /** Whoever ordered something hears of it when the host is so, unless the host takes very long. */
   async applied(): Promise<void> {
+    await this.#followBypass()
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, APPLIED_PATIENCE_MS)
@@ -301,6 +312,7 @@ export class Core {
     clearTimeout(this.#relayTimer)
     clearTimeout(this.#suggestTimer)
     this.#home.close()
+    this.bypass?.close()
     this.plane.deconfigure()
     await this.saveLate()
   }
@@ -372,6 +384,16 @@ export class Core {
     this.#home.follow(RouteAll && isConfigured(this.#state) ? this.netmap : undefined, this.ownRouting.routesOff)
   }
 
+  get bypass(): Bypass | undefined {
+    return this.o.bypass
+  }
+
+  #followBypass(): Promise<void> | undefined {
+    const { prefs, bypass } = this.profiles.current
+    const isUsed = isConfigured(this.#state) && (prefs.ExitNodeID !== '' || prefs.ExitNodeIP !== '')
+    return this.bypass?.follow(bypass, isUsed)
+  }
+
   /** Names point to addresses that are in place, or nowhere. */
   #configureDns(): void {
     const { netmap, o } = this
@@ -380,7 +402,8 @@ export class Core {
     else {
       const choice = chooseExit(netmap, prefs)
       const exitNode = choice.kind === 'chosen' ? choice.node : undefined
-      o.dns?.configure({ netmap, isAccepted: prefs.CorpDNS, exitNode, wallMs: o.wallMs() })
+      const ownSuffixes = choice.kind === 'none' ? [] : this.profiles.current.bypass.Suffixes
+      o.dns?.configure({ netmap, isAccepted: prefs.CorpDNS, exitNode, ownSuffixes, wallMs: o.wallMs() })
     }
   }
 

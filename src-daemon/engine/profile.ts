@@ -4,6 +4,7 @@
 
 import type { UserProfile } from '../../src-contract/control/map.ts'
 import type { PrefixText, StableNodeId } from '../../src-contract/ids.ts'
+import { type BypassSetting, emptyBypass } from '../../src-contract/localapi/bypass.ts'
 import { defaultPrefs, type LoginProfile, type Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { Secret } from '../../src-protocol/wire/keys.ts'
 
@@ -20,6 +21,8 @@ export interface Profile {
   readonly network: LoginProfile['NetworkProfile']
   /** Subnets of others that are not used although routes are accepted. */
   readonly routesOff: readonly PrefixText[]
+  /** What does not take the exit node. */
+  readonly bypass: BypassSetting
 }
 
 export function emptyUser(): UserProfile {
@@ -36,6 +39,7 @@ export function newProfile(): Profile {
     nodeId: '',
     network: { MagicDNSName: '', DomainName: '', DisplayName: '' },
     routesOff: [],
+    bypass: emptyBypass,
   }
 }
 

@@ -8,6 +8,7 @@
 import type { UserProfile } from '../../src-contract/control/map.ts'
 import { isJsonObject, type JsonObject, parseJson, writeJson } from '../../src-protocol/wire/json.ts'
 import { parsePrivateKey, privateKeyText, Secret } from '../../src-protocol/wire/keys.ts'
+import { parseBypass } from './bypass/setting.ts'
 import { parsePrefs } from './prefs-parse.ts'
 import { newProfile, type Profile } from './profile.ts'
 
@@ -51,6 +52,7 @@ function writeProfile(profile: Profile): JsonObject {
     nodeId: profile.nodeId,
     network: profile.network,
     routesOff: [...profile.routesOff],
+    bypass: profile.bypass,
   }
 }
 
@@ -95,6 +97,8 @@ function readProfile(entry: unknown): Profile | string {
   const oldNodeKey = readKey(entry.oldNodeKey)
   if (nodeKey === 'bad' || oldNodeKey === 'bad') return 'a node key is unreadable'
   const network = isJsonObject(entry.network) ? entry.network : {}
+  const bypass = parseBypass(entry.bypass ?? {})
+  if (!bypass.ok) return `a profile has a bad bypass (${bypass.reason})`
   return {
     ...newProfile(),
     id: textOf(entry.id),
@@ -109,6 +113,7 @@ function readProfile(entry: unknown): Profile | string {
       DisplayName: textOf(network.DisplayName),
     },
     routesOff: Array.isArray(entry.routesOff) ? entry.routesOff.filter((route) => typeof route === 'string') : [],
+    bypass: bypass.value,
   }
 }
 

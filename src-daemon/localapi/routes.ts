@@ -1,5 +1,6 @@
 /** Every call of the LocalAPI. Two handlers for one path are a mistake that the test of this file finds. */
 import type { Backend } from '../engine/backend.ts'
+import { bypassRoutes } from './handlers/bypass.ts'
 import { dnsRoutes } from './handlers/dns.ts'
 import { hostRoutes } from './handlers/host.ts'
 import { loginRoutes } from './handlers/login.ts'
@@ -20,6 +21,7 @@ export function localApiRoutes(backend: Backend): RouteTable {
     ...networkRoutes(backend),
     ...dnsRoutes(backend),
     ...hostRoutes(backend),
+    ...bypassRoutes(backend),
     ...subnetRouteRoutes(backend),
     ...pintailRoutes(backend),
   }

@@ -41,6 +41,8 @@ type Answer = (bytes: Uint8Array) => void
 
 export class DnsService {
   onTroubles: (troubles: DnsTroubles) => void = () => {}
+  /** What programs of this machine are told. */
+  onAnswer: (bytes: Uint8Array) => void = () => {}
   readonly #o: DnsServiceOptions
   readonly #resolver: Resolver
   readonly #tcp: TcpResponder
@@ -117,7 +119,10 @@ export class DnsService {
     }
     if (packet.protocol !== ipProtocol.udp || packet.dstPort !== DNS_PORT) return
     const flow: Flow = { src: packet.dst, dst: packet.src, srcPort: DNS_PORT, dstPort: packet.srcPort }
-    this.#ask(packet.payload, 'udp', (answer) => this.#o.writeToHost(encodeUdpPacket(flow, answer)))
+    this.#ask(packet.payload, 'udp', (answer) => {
+      this.onAnswer(answer) // before the program can use it
+      this.#o.writeToHost(encodeUdpPacket(flow, answer))
+    })
   }
 
   /** For people: the answer, and who gave it or would. */
@@ -201,7 +206,8 @@ export class DnsService {
 
   #setPlan(plan: DnsPlan, base: readonly Upstream[]): void {
     this.#base = base
-    this.#perform(this.#resolver.setPlan(plan, base.length > 0 ? base : plan.fallbacks))
+    const own = base.length > 0 ? base : plan.fallbacks
+    this.#perform(this.#resolver.setPlan(withOwnSuffixes(plan, own), own))
   }
 
   #want(): void {
@@ -248,6 +254,12 @@ export class DnsService {
     this.#troubles = { ...this.#troubles, ...change }
     this.onTroubles(this.#troubles)
   }
+}
+
+/** What goes past the exit node is asked where this machine asks by itself. */
+function withOwnSuffixes(plan: DnsPlan, own: readonly Upstream[]): DnsPlan {
+  if (plan.ownSuffixes.length === 0 || own.length === 0) return plan
+  return { ...plan, routes: new Map([...plan.routes, ...plan.ownSuffixes.map((suffix) => [suffix, own] as const)]) }
 }
 
 /** Taking over everything means keeping what the system looked for before. */

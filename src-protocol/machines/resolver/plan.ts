@@ -25,6 +25,8 @@ export interface DnsPlan {
   readonly defaults: readonly Upstream[]
   /** Instead of the system's own, where that is unknown. */
   readonly fallbacks: readonly Upstream[]
+  /** Asked at this machine's own servers although an exit node is in use. */
+  readonly ownSuffixes: readonly string[]
   readonly searchDomains: readonly string[]
   /** Suffixes that an exit node must not resolve for others. */
   readonly exitNodeRefuses: readonly string[]
@@ -41,6 +43,7 @@ export const emptyPlan: DnsPlan = {
   routes: new Map(),
   defaults: [],
   fallbacks: [],
+  ownSuffixes: [],
   searchDomains: [],
   exitNodeRefuses: [],
   isMagicOn: false,
@@ -53,6 +56,8 @@ export interface DnsWishes {
   readonly isAccepted: boolean
   /** Undefined = none is in use. */
   readonly exitNode?: Node | undefined
+  /** Of the bypass. */
+  readonly ownSuffixes?: readonly string[]
   readonly wallMs: number
 }
 
@@ -62,7 +67,7 @@ const SUBDOMAIN_CAPABILITY = 'dns-subdomain-resolve'
 const EXIT_DNS_VERSION = 26
 const MAX_SEARCH_DOMAINS = 32
 
-export function planDns({ netmap, isAccepted, exitNode, wallMs }: DnsWishes): DnsPlan {
+export function planDns({ netmap, isAccepted, exitNode, ownSuffixes = [], wallMs }: DnsWishes): DnsPlan {
   if (isSelfExpired(netmap, wallMs)) return emptyPlan
   const config = netmap.dns ?? {}
   const isMagicOn = config.Proxied === true
@@ -104,6 +109,7 @@ export function planDns({ netmap, isAccepted, exitNode, wallMs }: DnsWishes): Dn
     routes,
     defaults: defaultUpstreams(),
     fallbacks: parseUpstreams(config.FallbackResolvers),
+    ownSuffixes,
     searchDomains: suffixes(config.Domains).slice(0, MAX_SEARCH_DOMAINS),
     exitNodeRefuses: suffixes(config.ExitNodeFilteredSet),
     isMagicOn,
