@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { loadAddon } from './addon.ts'
 
 const found = loadAddon()
-const withAddon = found.ok ? test : test.skip
+const withAddon = test.skipIf(!found.ok)
 const addon = found.ok ? found.addon : undefined
 
 withAddon('sockets that come after the path was closed are closed, too', () => {
@@ -27,7 +27,10 @@ withAddon('a path is started once, and not after its end', () => {
   expect(() => native.start(path, -1, 0, () => {})).toThrow('already in progress')
 })
 
-withAddon(
+// A sanitizer needs descriptors itself: to see whether memory may be read, it opens a pipe, and takes the failure for a "no".
+const isSanitized = process.env.PINTAIL_SANITIZED_NODE !== undefined
+
+test.skipIf(!found.ok || isSanitized)(
   'without a descriptor to stop their threads with, path and reader are errors and not something that never ends',
   async () => {
     const code = `

@@ -1,6 +1,7 @@
 import { createSocket } from 'node:dgram'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { IpPort } from '../../../src-contract/ids.ts'
+import { loadAddon } from '../../../src-native/addon.ts'
 import type { DoorEvent } from '../../../src-native/door.ts'
 import { openPlainPath } from '../../../src-native/open-plain-path.ts'
 import { nodeCrypto } from '../../../src-protocol/crypto/node-crypto.ts'
@@ -9,6 +10,7 @@ import { silentLog } from '../../io/log/log.ts'
 import { PlainDevice } from './device.ts'
 
 // Two real devices with real sockets on this computer, without interfaces: keepalives are all they have to say.
+// Both paths read their sockets through the addon.
 
 let prefer: 'native' | 'twin' = 'native'
 const closers: (() => Promise<void>)[] = []
@@ -79,7 +81,7 @@ async function openPair(pskOfA?: Uint8Array, pskOfB?: Uint8Array) {
 
 const isConnected = (device: PlainDevice) => (peersOf(device)[0]?.lastHandshakeMs ?? 0) > 0
 
-describe.each(['native', 'twin'] as const)('%s', (path) => {
+describe.skipIf(!loadAddon().ok).each(['native', 'twin'] as const)('%s', (path) => {
   beforeAll(() => {
     prefer = path
   })
