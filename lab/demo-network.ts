@@ -18,6 +18,12 @@ export type DemoMachineName = (typeof demoMachines)[number]
 
 const routers: Record<Exclude<DemoMachineName, 'vps'>, NatKind> = { nas: 'apdf', office: 'symmetric', phone: 'noudp' }
 
+/** What others may reach through a machine: the internet, and the network that it stands in. */
+const offers: { readonly [name in DemoMachineName]?: (address: string) => string[] } = {
+  vps: () => ['0.0.0.0/0', '::/0'],
+  office: (address) => [`${address.slice(0, address.lastIndexOf('.'))}.0/24`],
+}
+
 export interface DemoMachine {
   readonly name: DemoMachineName
   readonly host: Host
@@ -88,6 +94,12 @@ export class DemoNetwork {
       }) => {
         const daemon = await Daemon.start(machine.host, { kind: 'ours', folder: join(folder, name) })
         await ensureJoined(daemon, control.url, key, name)
+        const routes = offers[name]?.(machine.address) ?? []
+        if (routes.length > 0) {
+          await machine.host.must('sysctl', ['-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'])
+          await daemon.client.editPrefs({ AdvertiseRoutes: routes, AdvertiseRoutesSet: true })
+          await control.admin('routes', 'approve', name, ...routes)
+        }
         const serving = machine.host.start(process.execPath, [page, name])
         await new Promise((resolve) => serving.stdout?.once('data', resolve))
         progress(`${name} joined`)
