@@ -160,11 +160,11 @@ async function fuzz(target) {
   }
   console.error(text.split('\n').slice(-80).join('\n'))
   const saved = /Test unit written to (\S+)/.exec(text)?.[1]
-  console.error(`fuzz: ${target}: FAILED`)
+  console.error(`FAILED  fuzz: ${target}: ${/^SUMMARY: .*$/m.exec(text)?.[0] ?? `status ${code}, ${runs} inputs`}`)
   if (saved !== undefined) {
     const path = relative(root, saved)
     console.error(`fuzz: the input is ${path}; again: node scripts/fuzz.mjs --input=${path} ${target}`)
-    console.error(`fuzz: in base64: ${readFileSync(saved).toString('base64')}`)
+    console.error(`FAILED  fuzz: ${target}: the input in base64: ${readFileSync(saved).toString('base64')}`)
   }
   return false
 }

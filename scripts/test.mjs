@@ -95,6 +95,7 @@ async function summed(script, ...args) {
   const sums = [...output.matchAll(/^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$/gm)].at(-1)
   if (sums === undefined) return { passed: 0, failed: 1, skipped: 0 }
   const counts = { passed: Number(sums[1]), failed: Number(sums[2]), skipped: Number(sums[3] ?? 0) }
+  told.push(...[...output.matchAll(/^FAILED .*$/gm)].map(([line]) => line.slice(0, 4_000)))
   if (code !== 0 && counts.failed === 0) counts.failed = 1
   return counts
 }
@@ -110,7 +111,10 @@ async function sanitized(kind) {
       : skip(`the laboratory: ${noLab}`),
   ]
   const found = sanitizer.takeReports()
-  for (const report of found) process.stdout.write(`${report}\n`)
+  for (const report of found) {
+    process.stdout.write(`${report}\n`)
+    told.push(`FAILED  ${kind}: ${/^SUMMARY: .*$/m.exec(report)?.[0] ?? report.slice(0, 200)}`)
+  }
   sanitizer.close()
   if (found.length > 0) all.push({ passed: 0, failed: found.length, skipped: 0 })
   return all.reduce((sum, one) => ({
