@@ -60,8 +60,8 @@ export interface NativeFunctions {
   sendPacket(path: NativeHandle, peer: number, packet: Uint8Array): void
   receiveFromRelay(path: NativeHandle, datagram: Uint8Array): void
   writeToHost(path: NativeHandle, packet: Uint8Array): void
-  /** Sends what the calls above left waiting. */
-  flush(path: NativeHandle): void
+  /** Sends what the calls above left waiting; answers whether there is activity that a `take` would tell of. */
+  flush(path: NativeHandle): boolean
   /** What waits for JavaScript (`native-events.ts`); undefined = nothing. */
   take(path: NativeHandle): ArrayBuffer | undefined
   stats(path: NativeHandle): NativeStats

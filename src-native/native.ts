@@ -25,7 +25,7 @@ import { socketAddress } from './slots.ts'
 import { openTunDevice, TunState } from './tun-device.ts'
 import { openBothFamilies, type UdpPorts } from './udp.ts'
 
-/** Reports of traffic come this often while there is traffic; everything else comes at once. */
+/** Traffic of JavaScript's own is reported so late; packet threads find a moment for theirs, and everything else comes at once. */
 const ACTIVITY_MS = 50
 const NO_ADDRESS = new Uint8Array(0)
 const NO_KEY = new Uint8Array(0)
@@ -118,12 +118,10 @@ export class NativePath implements DataPath {
       this.#tunState?.check()
       return
     }
-    if (event.kind === 'activity') this.#askForActivity()
     if (event.kind === 'confirmed') this.#native.reap(this.handle, event.peer)
     events.push(event)
   }
 
-  /** The path stays silent about mere traffic until it is asked. */
   #askForActivity(): void {
     this.#activityTimer ??= setTimeout(() => {
       this.#activityTimer = undefined
@@ -217,7 +215,7 @@ export class NativePath implements DataPath {
 
   #flush(): void {
     this.#isFlushPlanned = false
-    this.#native.flush(this.handle)
+    if (this.#native.flush(this.handle)) this.#askForActivity()
   }
 
   // Life

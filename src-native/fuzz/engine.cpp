@@ -222,8 +222,7 @@ void Bench::change(uint8_t kind) {
 void Bench::settle(uint32_t expected, const std::vector<fuzz::Bytes>& outbound) {
   lane.out.flush();
   std::vector<uint8_t> bytes;
-  bool tookActivity = false;
-  up.take(bytes, tookActivity);
+  up.take(bytes, lane.nowMs);
   std::vector<Record> records;
   for (size_t at = 0; at < bytes.size();) {
     uint32_t length = 0;

@@ -110,10 +110,9 @@ class Bench {
         return path.flush();
       case 8: {
         std::vector<uint8_t> records;
-        bool tookActivity = false;
         // However often an interface that is down refuses a packet: once is enough to look at it.
         for (int i = 0; i < 3; i++) path.up().push({.kind = UpKind::kHostTrouble});
-        path.up().take(records, tookActivity);
+        path.up().take(records, path.nowMs());
         CHECK(countOf(records, UpKind::kHostTrouble) == 1);
         return path.tables().reap(1);
       }

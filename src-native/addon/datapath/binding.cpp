@@ -377,20 +377,23 @@ napi_value writeToHost(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// flush(handle): sends what JavaScript's calls left waiting.
+// flush(handle): sends what JavaScript's calls left waiting. Answers whether activity waits for a take(): packet threads tell of
+// theirs, this thread has to see to its own.
 napi_value flush(napi_env env, napi_callback_info info) {
   Call call(env, info);
-  if (call.path != nullptr && !call.handle->closed) call.path->flush();
-  return nullptr;
+  if (call.path == nullptr) return nullptr;
+  if (!call.handle->closed) call.path->flush();
+  napi_value result = nullptr;
+  napi_get_boolean(env, call.path->up().hasActivity(), &result);
+  return result;
 }
 
-// take(handle) → records (up.h), or undefined. The first record of a batch with activity asks for another take() soon.
+// take(handle) → records (up.h), or undefined.
 napi_value take(napi_env env, napi_callback_info info) {
   Call call(env, info);
   if (call.path == nullptr) return nullptr;
   std::vector<uint8_t> records;
-  bool tookActivity = false;
-  return call.path->up().take(records, tookActivity) ? bytesOf(env, records) : nullptr;
+  return call.path->up().take(records, call.path->nowMs()) ? bytesOf(env, records) : nullptr;
 }
 
 // stats(handle) → { aead, drops, faults, peers: [id, rxBytes, txBytes, rxPackets, txPackets, …] }

@@ -228,7 +228,7 @@ void Engine::seal(Lane& lane, Peer& peer, const Destination& to, uint32_t length
     up_.push({.kind = UpKind::kNoSession, .peer = peer.id, .bytes = lane.scratch.get(), .size = length});
     return;
   }
-  up_.note(peer, length > 0 ? kSentAny | kSentData : kSentAny);
+  up_.note(peer, length > 0 ? kSentAny | kSentData : kSentAny, lane.nowMs);
   const uint32_t padded = paddedLength(length);
   const uint32_t size = padded + kMinTransport;
   const uint32_t before = to.vni >= 0 ? kGeneveBytes : 0;
@@ -327,7 +327,7 @@ void Engine::open(Lane& lane, Keypair& keys, uint8_t* datagram, uint32_t size, c
     lane.heard = from == nullptr ? nullptr : &peer;
     if (isPlain_ && from != nullptr) peer.follow(*from);
   }
-  up_.note(peer, length > 0 ? kReceivedAny | kReceivedData : kReceivedAny);
+  up_.note(peer, length > 0 ? kReceivedAny | kReceivedData : kReceivedAny, lane.nowMs);
   peer.rxBytes.fetch_add(size, std::memory_order_relaxed);
   peer.rxPackets.fetch_add(1, std::memory_order_relaxed);
   if (length > 0) fromPeer(lane, peer, plain, length);

@@ -168,6 +168,7 @@ void Path::sendLoop() {
     last = readHost(lane, segments, buffer.get());
     if (last == HostRead::kPacket) {
       if (lane.out.waitingBytes() >= kFlushBytes) lane.out.flushFull();
+      if (up_.announceWithinMs(lane.nowMs) == 0) up_.announce();  // it may be long before there is a silence
       continue;
     }
     lane.out.flush();
@@ -176,9 +177,18 @@ void Path::sendLoop() {
       break;
     }
     pollfd entries[2] = {{interface_, POLLIN, 0}, {stop_, POLLIN, 0}};
-    if (poll(entries, 2, -1) < 0 && errno != EINTR) break;
+    if (!sleep(entries, 2)) break;
   }
   lane.out.flush();
+}
+
+// Until something happens; false: the thread has to end. A silence of packets is the moment to tell JavaScript of them.
+bool Path::sleep(pollfd* entries, uint32_t count) {
+  const int limitMs = up_.announceWithinMs(nowMs());
+  if (limitMs == 0) up_.announce();
+  const int ready = poll(entries, count, limitMs == 0 ? -1 : limitMs);
+  if (ready == 0) up_.announce();
+  return ready >= 0 || errno == EINTR;
 }
 
 // One packet or super-packet of the host.
@@ -216,7 +226,7 @@ void Path::receiveLoop() {
   Receiver receivers[2];
   pollfd entries[3] = {{v4_, POLLIN, 0}, {v6_, POLLIN, 0}, {stop_, POLLIN, 0}};
   while (!stopping_.load(std::memory_order_relaxed)) {
-    if (poll(entries, 3, -1) < 0 && errno != EINTR) break;
+    if (!sleep(entries, 3)) break;
     for (int i = 0; i < 2; i++) {
       if (entries[i].revents != 0) receiveFrom(lane, receivers[i], entries[i].fd);
     }

@@ -2,6 +2,8 @@
 // opens and writes. JavaScript's thread has a lane of its own for what it sends itself.
 #pragma once
 
+#include <poll.h>
+
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -63,6 +65,7 @@ class Path {
   HostRead readHost(Lane& lane, Segments& segments, uint8_t* buffer);
   void receiveFrom(Lane& lane, Receiver& receiver, int& fd);
   void handle(Lane& lane, Receiver& receiver, uint32_t bunches);
+  bool sleep(pollfd* entries, uint32_t count);
   void tell(int eventFd);
 
   const AeadBackend& aead_;

@@ -55,19 +55,33 @@ void Up::push(const UpRecord& record) {
   if (wake && wake_) wake_();
 }
 
-void Up::note(Peer& peer, uint8_t activity) {
+void Up::note(Peer& peer, uint8_t activity, uint64_t nowMs) {
   if ((peer.activity.load(std::memory_order_relaxed) & activity) == activity) return;
   if (peer.activity.fetch_or(activity) != 0) return;
-  bool wake = false;
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (active_.empty()) notedAtMs_.store(nowMs, std::memory_order_relaxed);
+  active_.push_back(&peer);
+  hasActivity_.store(true, std::memory_order_relaxed);
+}
+
+int Up::announceWithinMs(uint64_t nowMs) const {
+  if (!hasActivity()) return -1;
+  const auto since = [nowMs](const std::atomic<uint64_t>& thenMs) {
+    const uint64_t then = thenMs.load(std::memory_order_relaxed);
+    return nowMs > then ? nowMs - then : 0;
+  };
+  const uint64_t noted = since(notedAtMs_);
+  if (noted >= 2 * kActivityMs) return 0;
+  return static_cast<int>(since(takenAtMs_) >= kActivityMs ? kSilenceMs : 2 * kActivityMs - noted);
+}
+
+void Up::announce() {
   {
     std::lock_guard<std::mutex> lock(mutex_);
-    active_.push_back(&peer);
-    if (!quiet_) {
-      wake = !announced_;
-      announced_ = true;
-    }
+    if (active_.empty() || announced_) return;
+    announced_ = true;
   }
-  if (wake && wake_) wake_();
+  if (wake_) wake_();
 }
 
 void Up::forget(Peer& peer) {
@@ -75,7 +89,7 @@ void Up::forget(Peer& peer) {
   active_.erase(std::remove(active_.begin(), active_.end(), &peer), active_.end());
 }
 
-bool Up::take(std::vector<uint8_t>& records, bool& tookActivity) {
+bool Up::take(std::vector<uint8_t>& records, uint64_t nowMs) {
   std::lock_guard<std::mutex> lock(mutex_);
   announced_ = false;
   hasFailed_ = false;
@@ -94,9 +108,9 @@ bool Up::take(std::vector<uint8_t>& records, bool& tookActivity) {
     record.address = &peer->fromAddress;
     append(record);
   }
-  tookActivity = !active_.empty();
-  quiet_ = tookActivity;
+  if (!active_.empty()) takenAtMs_.store(nowMs, std::memory_order_relaxed);
   active_.clear();
+  hasActivity_.store(false, std::memory_order_relaxed);
   records.clear();
   records.swap(waiting_);
   return !records.empty();

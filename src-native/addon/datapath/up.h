@@ -44,18 +44,26 @@ class Up {
  public:
   explicit Up(Counters& counters) : counters_(counters) {}
 
-  // `wake` is called, from any thread, when something waits and nothing has been said since the last take().
+  // `wake` is called, from any thread, when something waits and nothing has been said since the last take(): at once for
+  // records, by announce() for activity alone.
   void onWake(std::function<void()> wake) { wake_ = std::move(wake); }
   void push(const UpRecord& record);
   // Adds to the peer's activity; the report is made when JavaScript takes it.
-  void note(Peer& peer, uint8_t activity);
+  void note(Peer& peer, uint8_t activity, uint64_t nowMs);
   void forget(Peer& peer);
-  // Everything that waits, activity last. `quiet`: activity alone does not wake until the next take(), which is for the
-  // caller to make within a moment: many small reports would cost more than the packets.
-  bool take(std::vector<uint8_t>& records, bool& tookActivity);
+  // Mere activity can wait, packets cannot: JavaScript is not woken where it would compete with them for a processor, but in a
+  // short silence, once in kActivityMs; without one twice that late. A packet thread asks before it sleeps for how long at
+  // most (-1: for ever), and calls announce() when nothing came in that time, or the answer was 0.
+  int announceWithinMs(uint64_t nowMs) const;
+  void announce();
+  bool hasActivity() const { return hasActivity_.load(std::memory_order_relaxed); }
+  // Everything that waits, activity last.
+  bool take(std::vector<uint8_t>& records, uint64_t nowMs);
 
  private:
   static constexpr size_t kMaxWaiting = 8 << 20;
+  static constexpr uint64_t kActivityMs = 50;
+  static constexpr uint64_t kSilenceMs = 3;
   void append(const UpRecord& record);
 
   Counters& counters_;
@@ -67,7 +75,9 @@ class Up {
   bool hasFailed_ = false;
   bool hasTrouble_ = false;
   bool announced_ = false;
-  bool quiet_ = false;
+  std::atomic<bool> hasActivity_{false};
+  std::atomic<uint64_t> notedAtMs_{0};
+  std::atomic<uint64_t> takenAtMs_{0};
 };
 
 }  // namespace pintail
