@@ -10,7 +10,9 @@ import { requireAddon } from '../src-native/addon.ts'
 const PLAIN_PORT = 51820
 const PLAIN_MTU = 1280
 
-export type Kind = 'ipsec-mb' | 'openssl' | 'tailscaled' | 'wireguard-go'
+/** `plain` and `wireguard-go`: plain WireGuard devices, ours and the stock one; the others are daemons of a network. */
+export type Kind = 'ipsec-mb' | 'openssl' | 'tailscaled' | PlainKind
+export type PlainKind = 'plain' | 'wireguard-go'
 
 export interface Contestant {
   readonly kind: Kind
@@ -51,12 +53,14 @@ export interface OpenOptions {
 }
 
 export async function openContestant(ground: Ground, kind: Kind, options: OpenOptions = {}): Promise<Contestant> {
-  return kind === 'wireguard-go' ? openWireGuardGo(ground, options) : openDaemons(ground, kind, options)
+  return kind === 'wireguard-go' || kind === 'plain'
+    ? openPlain(ground, kind, options)
+    : openDaemons(ground, kind, options)
 }
 
 export async function startDaemon(
   { internet, control, key, folder }: Ground,
-  kind: Exclude<Kind, 'wireguard-go'>,
+  kind: Exclude<Kind, PlainKind>,
   name: string,
   prepare: (host: Host) => Promise<void> = async () => {},
 ): Promise<Daemon> {
@@ -73,7 +77,7 @@ export async function startDaemon(
 
 async function openDaemons(
   ground: Ground,
-  kind: Exclude<Kind, 'wireguard-go'>,
+  kind: Exclude<Kind, PlainKind>,
   { tag = '', prepare }: OpenOptions,
 ): Promise<Contestant> {
   const hosts: Host[] = []
@@ -103,16 +107,24 @@ async function openDaemons(
 
 let pairs = 0
 
-async function openWireGuardGo({ internet }: Ground, { tag = '', prepare }: OpenOptions): Promise<Contestant> {
+async function openPlain(
+  { internet }: Ground,
+  kind: PlainKind,
+  { tag = '', prepare }: OpenOptions,
+): Promise<Contestant> {
   const number = ++pairs
   const open = async (side: 'a' | 'b') => {
-    const { host, address } = await internet.publicHost(`wireguard-go${tag}-${side}`)
+    const { host, address } = await internet.publicHost(`${kind}${tag}-${side}`)
     return { host, underlay: address, side, keys: await createKeys() }
   }
   const [a, b] = [await open('a'), await open('b')]
   await prepare?.([a.host, b.host])
   const up = async (own: typeof a, other: typeof a): Promise<PlainWireGuard> => {
-    const device = await PlainWireGuard.start(own.host, `bench${number}${own.side}`, 'stock')
+    const device = await PlainWireGuard.start(
+      own.host,
+      `bench${number}${own.side}`,
+      kind === 'plain' ? 'ours' : 'stock',
+    )
     const last = (end: typeof a) => (end.side === 'a' ? 1 : 2)
     await device.set('private-key', device.keyFile(own.keys.privateKey), 'listen-port', String(PLAIN_PORT))
     await device.set(
@@ -126,7 +138,7 @@ async function openWireGuardGo({ internet }: Ground, { tag = '', prepare }: Open
   const devices = [await up(a, b), await up(b, a)]
   await a.host.must('ping', ['-n', '-c', '1', '-W', '10', `10.98.${number}.2`])
   return {
-    kind: 'wireguard-go',
+    kind,
     near: a.host,
     far: b.host,
     v4: `10.98.${number}.2`,

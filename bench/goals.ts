@@ -1,4 +1,4 @@
-/** What the tunnel must reach beside tailscaled, and what we aim at. `docs/operations.md` says how to read the lines. */
+/** What the tunnel must reach beside tailscaled (plain devices: beside wireguard-go), and what we aim at. `docs/operations.md` says how to read the lines. */
 import type { Sheet } from '../lab/measure-line.ts'
 import type { Kind } from './contestants.ts'
 import { median } from './load.ts'
@@ -13,7 +13,9 @@ export interface CaseGoals {
   readonly unit: string
   readonly better: 'higher' | 'lower'
   readonly counts: 'ratio' | 'value'
-  readonly goals: { readonly 'ipsec-mb': Goal; readonly openssl: Goal } | undefined
+  readonly goals: { readonly [kind in Kind]?: Goal } | undefined
+  /** What the ratio is against, when not against tailscaled. */
+  readonly beside?: Kind
 }
 
 const both = (must: number, aim: number) => ({ 'ipsec-mb': { must, aim }, openssl: { must, aim } })
@@ -28,6 +30,13 @@ const lower = (unit: string, counts: CaseGoals['counts'], goals: CaseGoals['goal
   better: 'lower',
   counts,
   goals,
+})
+
+const plain = (goals: CaseGoals, must: number, aim: number): CaseGoals => ({
+  ...goals,
+  counts: 'ratio',
+  goals: { plain: { must, aim } },
+  beside: 'wireguard-go',
 })
 
 export const caseGoals = {
@@ -52,6 +61,11 @@ export const caseGoals = {
   'resident memory, after load': lower('MiB', 'value', both(150, 110)),
   'idle CPU, 1 peer': lower('ms/s', 'ratio', both(1, 0.5)),
   'idle CPU, 100 quiet peers': lower('ms/s', 'ratio', both(1, 0.5)),
+  'plain device, TCP, 1 stream': plain(throughput, 1.5, 2),
+  'plain device, TCP, 4 streams': plain(throughput, 1.5, 2),
+  'plain device, CPU a gigabyte': plain(lower('s/GB', 'ratio', undefined), 0.65, 0.45),
+  'plain device, round trip p50, idle': plain(lower('ms', 'ratio', undefined), 1, 0.7),
+  'plain device, round trip p99, idle': plain(lower('ms', 'ratio', undefined), 1, 0.7),
 } as const satisfies { readonly [name: string]: CaseGoals }
 
 export type CaseName = keyof typeof caseGoals
@@ -67,12 +81,12 @@ export class Results {
 
   print(sheet: Sheet): void {
     for (const [name, row] of this.#figures) {
-      const { unit, better, counts, goals }: CaseGoals = caseGoals[name]
-      const stock = row.has('tailscaled') ? median(row.get('tailscaled')!) : null
+      const { unit, better, counts, goals, beside = 'tailscaled' }: CaseGoals = caseGoals[name]
+      const stock = row.has(beside) ? median(row.get(beside)!) : null
       for (const [kind, values] of row) {
-        if (kind === 'tailscaled') continue
+        if (kind === beside) continue
         const ours = median(values)
-        const goal = kind === 'wireguard-go' ? undefined : goals?.[kind]
+        const goal = goals?.[kind]
         const counted = counts === 'value' ? ours : stock === null ? undefined : ours / stock
         const sign = better === 'higher' ? '≥' : '≤'
         const times = counts === 'ratio' ? ' ×' : ''

@@ -32,7 +32,7 @@ export interface TunnelOptions {
   readonly only: readonly string[]
 }
 
-export const tunnelParts = ['load', 'delay', 'idle', 'v6-outside', 'hub'] as const
+export const tunnelParts = ['load', 'delay', 'idle', 'v6-outside', 'hub', 'plain'] as const
 
 export async function benchTunnel({ sheet, folder, rounds, only }: TunnelOptions): Promise<void> {
   const started = performance.now()
@@ -69,6 +69,7 @@ export async function benchTunnel({ sheet, folder, rounds, only }: TunnelOptions
     }
     if (wants('v6-outside')) await ipv6Outside(kinds, openPair, results, rounds, say)
     if (wants('hub')) await hub(ground, kinds, results, rounds, open, say)
+    if (wants('plain')) await plain(kinds, openPair, results, rounds, say)
     results.print(sheet)
     say('done')
   } finally {
@@ -176,6 +177,31 @@ const ONLY_V6 = `table inet only_v6 {
   chain out { type filter hook output priority filter; oifname "eth0" meta nfproto ipv4 meta l4proto 17 drop; }
 }`
 
+/** Plain WireGuard devices, without network, filter and paths of their own. */
+async function plain(
+  kinds: readonly Kind[],
+  openPair: (kind: Kind, tag: string) => Promise<Contestant>,
+  results: Results,
+  rounds: number,
+  say: (text: string) => void,
+): Promise<void> {
+  const pairs = [await openPair('plain', '-p')]
+  if (kinds.includes('wireguard-go')) pairs.push(await openPair('wireguard-go', '-p'))
+  for (let round = 1; round <= rounds; round++) {
+    for (const pair of pairs) {
+      say(`plain devices, round ${round} of ${rounds}: ${pair.kind}`)
+      const one = await tcp(pair, pair.v4, 1)
+      results.add('plain device, TCP, 1 stream', pair.kind, one.gbits)
+      results.add('plain device, CPU a gigabyte', pair.kind, one.cpuSecondsPerGb)
+      results.add('plain device, TCP, 4 streams', pair.kind, (await tcp(pair, pair.v4, 4)).gbits)
+      const times = await roundTrips(pair, IDLE_PINGS)
+      results.add('plain device, round trip p50, idle', pair.kind, quantile(times, 0.5))
+      results.add('plain device, round trip p99, idle', pair.kind, quantile(times, 0.99))
+    }
+  }
+  await Promise.all(pairs.map((pair) => pair.close()))
+}
+
 /** One machine sends to eight at once. */
 async function hub(
   ground: Ground,
@@ -187,7 +213,7 @@ async function hub(
 ): Promise<void> {
   const hubs = []
   for (const kind of kinds) {
-    if (kind === 'wireguard-go') continue
+    if (kind === 'wireguard-go' || kind === 'plain') continue
     say(`start ${kind}, one and ${HUB_SPOKES}`)
     const daemons = []
     for (let i = 0; i <= HUB_SPOKES; i++) {
