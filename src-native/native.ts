@@ -215,7 +215,7 @@ export class NativePath implements DataPath {
 
   #flush(): void {
     this.#isFlushPlanned = false
-    if (this.#native.flush(this.handle)) this.#askForActivity()
+    if (this.#native.flush(this.handle) && !this.#closed) this.#askForActivity()
   }
 
   // Life

@@ -87,6 +87,7 @@ void Up::announce() {
 void Up::forget(Peer& peer) {
   std::lock_guard<std::mutex> lock(mutex_);
   active_.erase(std::remove(active_.begin(), active_.end(), &peer), active_.end());
+  hasActivity_.store(!active_.empty(), std::memory_order_relaxed);
 }
 
 bool Up::take(std::vector<uint8_t>& records, uint64_t nowMs) {
