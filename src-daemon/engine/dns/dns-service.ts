@@ -119,10 +119,14 @@ export class DnsService {
     }
     if (packet.protocol !== ipProtocol.udp || packet.dstPort !== DNS_PORT) return
     const flow: Flow = { src: packet.dst, dst: packet.src, srcPort: DNS_PORT, dstPort: packet.srcPort }
-    this.#ask(packet.payload, 'udp', (answer) => {
+    const { payload } = packet
+    const tell = (answer: Uint8Array): void => {
       this.onAnswer(answer) // before the program can use it
       this.#o.writeToHost(encodeUdpPacket(flow, answer))
-    })
+    }
+    const ready = this.#resolver.readyAnswer(payload, 'udp')
+    if (ready === undefined) this.#ask(payload, 'udp', tell)
+    else tell(ready)
   }
 
   /** For people: the answer, and who gave it or would. */

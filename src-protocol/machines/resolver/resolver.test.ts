@@ -415,6 +415,40 @@ describe('[DNS-9] the cache', () => {
   })
 })
 
+describe('[DNS-14] answers that are ready', () => {
+  const ask = (world: World, name: string, id: number) => {
+    const bytes = world.resolver.readyAnswer(encodeDnsQuery(id, name, dnsType.A)!, 'udp')
+    return bytes === undefined ? undefined : read(bytes)
+  }
+  test('own names, from the second question on, as the first one was answered', () => {
+    const world = new World(magic)
+    expect(ask(world, 'nas.tail.example', 9)).toBe(undefined)
+    const first = world.ask('nas.tail.example')
+    const { tookMs: _, ...words } = first
+    expect(ask(world, 'nas.tail.example', 77)).toEqual({ ...words, id: 77 })
+    expect(world.resolver.counters.own).toBe(2)
+  })
+  test('a new plan knows better', () => {
+    const world = new World(magic)
+    world.ask('nas.tail.example')
+    world.resolver.setPlan(
+      { ...emptyPlan, ...magic, hosts: new Map([['nas.tail.example', ['100.64.0.9'] as never]]) },
+      [],
+    )
+    expect(ask(world, 'nas.tail.example', 1)).toBe(undefined)
+    expect(world.ask('nas.tail.example').data).toEqual(['100.64.0.9'])
+    expect(ask(world, 'nas.tail.example', 1)?.data).toEqual(['100.64.0.9'])
+  })
+  test('never what others said or may not ask: that ages, or is for them alone', () => {
+    const world = new World({ ...magic, defaults: [A] }, { '192.0.2.1:53': gives('10.9.9.9') })
+    world.ask('www.example.com')
+    world.ask('www.example.com')
+    expect(ask(world, 'www.example.com', 1)).toBe(undefined)
+    world.begin(encodeDnsQuery(1, 'nas.tail.example', dnsType.A)!, 'udp', true)
+    expect(ask(world, 'nas.tail.example', 1)).toBe(undefined)
+  })
+})
+
 test('[DNS-10] for others, as their exit node: the wide world, nothing of ours', () => {
   const world = new World(
     { ...magic, exitNodeRefuses: ['ts.net'], defaults: [A] },

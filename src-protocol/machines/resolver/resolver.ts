@@ -21,6 +21,7 @@ import { DnsCache, questionKey } from './cache.ts'
 import { type ForwardEffect, Forwarder, type ForwardOutcome, type Via } from './forwarder.ts'
 import { answerLocally, zoneOf } from './local-answers.ts'
 import { type DnsPlan, emptyPlan } from './plan.ts'
+import { ReadyAnswers } from './ready-answers.ts'
 import { type Upstream, upstreamKey } from './upstream.ts'
 
 export type ResolverEffect =
@@ -68,6 +69,7 @@ const FAILING_AFTER = 3
 
 export class Resolver {
   readonly #cache = new DnsCache()
+  readonly #ready = new ReadyAnswers()
   readonly #forwarder: Forwarder
   readonly #asked = new Map<number, Asked>()
   readonly #byKey = new Map<string, number>()
@@ -99,6 +101,7 @@ export class Resolver {
   setPlan(plan: DnsPlan, base: readonly Upstream[]): ResolverEffect[] {
     this.#plan = plan
     this.#base = base
+    this.#ready.clear()
     const text = JSON.stringify([[...plan.routes], plan.defaults, base, [...plan.localDomains].sort()])
     if (text === this.#upstreamsText) return []
     this.#upstreamsText = text
@@ -118,6 +121,13 @@ export class Resolver {
     if (!query.ok) return []
     const local = answerLocally(this.#plan, query.value.question, this.#base)
     return local.kind === 'ask' ? local.upstreams : []
+  }
+
+  /** The answer to a question that was asked in the same words before; good until the next call. */
+  readyAnswer(bytes: Uint8Array, transport: QueryOptions['transport']): Uint8Array | undefined {
+    const answer = this.#ready.get(bytes, transport)
+    if (answer !== undefined) this.counters.own++
+    return answer
   }
 
   handleQuery(bytes: Uint8Array, options: QueryOptions, now: Ms): ResolverEffect[] {
@@ -140,7 +150,9 @@ export class Resolver {
     if (local.kind === 'answer') {
       if (isForOther) return own(dnsRcode.refused)
       this.counters.own++
-      return [{ kind: 'answer', token, bytes: encodeDnsReply(query, local.reply, limitBytes) }]
+      const reply = encodeDnsReply(query, local.reply, limitBytes)
+      this.#ready.put(bytes, transport, reply)
+      return [{ kind: 'answer', token, bytes: reply }]
     }
     const key = questionKey(query)
     const cached = key === undefined ? undefined : this.#cache.get(key, now)
