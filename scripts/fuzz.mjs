@@ -103,8 +103,13 @@ async function build(compiler, targets) {
   for (const name of readdirSync(sources)) if (name.endsWith('.h')) base.update(readFileSync(join(sources, name)))
   const digest = base.digest('hex')
   const toObject = (source, name) => {
-    const own = createHash('sha256').update(digest).update(readFileSync(source)).digest('hex').slice(0, 24)
-    return { source, object: join(output, 'objects', `${name.replaceAll('/', '-')}-${own}.o`) }
+    const text = readFileSync(source, 'utf8')
+    const own = createHash('sha256').update(digest).update(text)
+    for (const [, other] of text.matchAll(/#include "(.*\.cpp)"/g)) own.update(readFileSync(join(sources, other)))
+    return {
+      source,
+      object: join(output, 'objects', `${name.replaceAll('/', '-')}-${own.digest('hex').slice(0, 24)}.o`),
+    }
   }
   const shared = files.filter(isCode).map((name) => toObject(join(addon, name), name))
   const own = targets.map((target) => toObject(join(sources, `${target}.cpp`), `fuzz-${target}`))
@@ -143,7 +148,7 @@ async function fuzz(target) {
   const { code, text } = await runTarget(target, [
     `-max_total_time=${seconds}`,
     `-artifact_prefix=${prefix}`,
-    '-timeout=20',
+    '-timeout=60', // by the wall's clock: a machine that stands still for a moment is no finding
     '-rss_limit_mb=2048',
     '-max_len=4096',
     '-use_value_profile=1',

@@ -89,6 +89,7 @@ class Bench {
   void sealed();
   void replayed();
   void noise();
+  void fromNetwork(fuzz::Exact& datagram, const Address& from);
   void settle(uint32_t expected, const std::vector<fuzz::Bytes>& outbound);
   fuzz::Bytes packet();
   Address address();
@@ -347,6 +348,12 @@ void Bench::ownPacket() {
   settle(known ? 1 : 0, {bytes});
 }
 
+// Each datagram is a bunch of its own, as Path::handle has it: one that is not may come from somewhere else.
+void Bench::fromNetwork(fuzz::Exact& datagram, const Address& from) {
+  lane.heard = nullptr;
+  engine.fromNetwork(lane, datagram.data(), static_cast<uint32_t>(datagram.size()), from);
+}
+
 void Bench::sealed() {
   const uint32_t local = in.u8() % nextLocal;
   const uint8_t kind = in.u8();
@@ -392,7 +399,7 @@ void Bench::sealed() {
   const uint64_t expired = counters.drops(static_cast<size_t>(Drop::kInKeypairExpired));
   const bool isOld = pair != nullptr && lane.nowMs > pair->createdAtMs && lane.nowMs - pair->createdAtMs >= kRejectAfterMs;
   if (relayed) engine.fromRelay(lane, copy.data(), static_cast<uint32_t>(d.size()));
-  else engine.fromNetwork(lane, copy.data(), static_cast<uint32_t>(d.size()), from);
+  else fromNetwork(copy, from);
 
   CHECK(counters.drops(static_cast<size_t>(Drop::kInKeypairExpired)) == expired + (isOld ? 1 : 0));
   if (peer != nullptr) {
@@ -427,7 +434,7 @@ void Bench::replayed() {
   if (history.empty()) return;
   const fuzz::Bytes& d = history[in.below(static_cast<uint32_t>(history.size()))];
   fuzz::Exact copy(d);
-  engine.fromNetwork(lane, copy.data(), static_cast<uint32_t>(d.size()), address());
+  fromNetwork(copy, address());
   for (const fuzz::Bytes& w : host.written) {
     CHECK(!w.empty());
     CHECK(accepted.insert(d).second);
@@ -443,7 +450,7 @@ void Bench::replayed() {
 void Bench::noise() {
   const fuzz::Bytes d = in.bytes(in.u8());
   fuzz::Exact copy(d);
-  engine.fromNetwork(lane, copy.data(), static_cast<uint32_t>(d.size()), address());
+  fromNetwork(copy, address());
   CHECK(host.written.empty());
   settle(1, {});
 }
