@@ -5,6 +5,13 @@
  */
 import type { DerpMap, UserProfile } from '../src-contract/control/map.ts'
 import { CAPABILITY_VERSION } from '../src-contract/control/versions.ts'
+import type {
+  AppliedChange,
+  ChangePreview,
+  ChangePreviewRequest,
+  ChangeRequest,
+  ChangesReport,
+} from '../src-contract/localapi/changes.ts'
 import type { Notify } from '../src-contract/localapi/notify.ts'
 import type { PingResult, PingType, WhoIs } from '../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReports, PintailFeatures } from '../src-contract/localapi/pintail.ts'
@@ -190,6 +197,30 @@ export class LocalClient {
   /** undefined: not our daemon. */
   pintailDatapath(options: CallOptions = {}): Promise<DatapathReport | undefined> {
     return orUndefined(this.#object<DatapathReport>('GET', 'pintail/datapath', options))
+  }
+
+  /** What a change of the network would do; nothing changes. */
+  previewChange(change: ChangePreviewRequest, options: CallOptions = {}): Promise<ChangePreview> {
+    return this.#object<ChangePreview>('POST', 'pintail/changes/preview', { ...options, json: change })
+  }
+
+  /** Made at once, and taken back at the deadline unless it is confirmed. Status 409: another one waits. */
+  applyChange(change: ChangeRequest, options: CallOptions = {}): Promise<AppliedChange> {
+    return this.#object<AppliedChange>('POST', 'pintail/changes', { ...options, json: change })
+  }
+
+  /** Status 409: it does not wait any longer, and why. */
+  confirmChange(Id: string, options: CallOptions = {}): Promise<ChangesReport> {
+    return this.#object<ChangesReport>('POST', 'pintail/changes/confirm', { ...options, json: { Id } })
+  }
+
+  revertChange(Id: string, options: CallOptions = {}): Promise<ChangesReport> {
+    return this.#object<ChangesReport>('POST', 'pintail/changes/revert', { ...options, json: { Id } })
+  }
+
+  /** undefined: not our daemon. */
+  pendingChanges(options: CallOptions = {}): Promise<ChangesReport | undefined> {
+    return orUndefined(this.#object<ChangesReport>('GET', 'pintail/changes', options))
   }
 
   /** Resolves when the daemon has registered the watcher. */

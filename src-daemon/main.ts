@@ -161,6 +161,7 @@ async function run(): Promise<void> {
     hostFacts: readHostFacts(),
     hostChecks: { forwarding: (routes) => checkForwarding(routes, tunName), udpOffload: () => checkUdpGroForwarding() },
     random01,
+    nowMs,
     dns,
     ...(tunName === undefined ? {} : { peerApi }),
     wallMs,

@@ -6,6 +6,7 @@
  */
 import type { ClientVersion, DerpMap, Node, PeerChange, UserProfile } from '../control/map.ts'
 import { idText } from '../ids.ts'
+import type { Pending } from './changes.ts'
 import { type EngineStatus, type HealthWarning, type Notify, watchMask } from './notify.ts'
 import type { Prefs } from './prefs.ts'
 import { type IpnStateName, ipnStates } from './state.ts'
@@ -45,6 +46,8 @@ export interface Mirror {
   readonly loginsFinished: number
   readonly engine: EngineStatus | null
   readonly suggestedExitNode: string
+  /** Of the network, waiting for its confirmation. */
+  readonly pendingChange: Pending | null
   readonly clientVersion: ClientVersion | null
 }
 
@@ -65,6 +68,7 @@ export function emptyMirror(): Mirror {
     loginsFinished: 0,
     engine: null,
     suggestedExitNode: '',
+    pendingChange: null,
     clientVersion: null,
   }
 }
@@ -97,6 +101,7 @@ export function applyNotify(before: Mirror, notify: Notify): Mirror {
     set({ peers: applyPeers(next.peers, notify) })
   if (notify.UserProfiles) set({ users: new Map([...next.users, ...usersOf(notify.UserProfiles)]) })
   if (notify.Health) set({ health: new Map(Object.entries(notify.Health.Warnings ?? {})) })
+  if (notify.PintailChanges !== undefined) set({ pendingChange: notify.PintailChanges.Pending })
   if (notify.SuggestedExitNode !== undefined) set({ suggestedExitNode: notify.SuggestedExitNode })
   if (notify.ClientVersion) set({ clientVersion: notify.ClientVersion })
   return next

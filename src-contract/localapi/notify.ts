@@ -1,6 +1,7 @@
 /** `watch-ipn-bus`: one Notify per line; mask bits choose what the first message carries and what follows. */
 import type { ClientVersion, DerpMap, DnsConfig, FilterRule, Node, PeerChange, UserProfile } from '../control/map.ts'
 import type { NodeId, NodeKeyText, StableNodeId, TimeText } from '../ids.ts'
+import type { ChangesReport } from './changes.ts'
 import type { Prefs } from './prefs.ts'
 import type { IpnStateNumber } from './state.ts'
 import type { Status } from './status.ts'
@@ -97,4 +98,6 @@ export interface Notify {
   ClientVersion?: ClientVersion
   Health?: { Warnings: { [code: string]: HealthWarning } | null }
   SuggestedExitNode?: string
+  /** Ours alone: a change of the network began to wait, or does no longer. */
+  PintailChanges?: ChangesReport
 }

@@ -5,6 +5,7 @@
 import type { DerpMap } from '../../src-contract/control/map.ts'
 import type { NodeKeyText, PrefixText } from '../../src-contract/ids.ts'
 import type { BypassReport, BypassSetting, BypassSuggestion } from '../../src-contract/localapi/bypass.ts'
+import type { AppliedChange, ChangePreview, ChangesReport } from '../../src-contract/localapi/changes.ts'
 import type { PingResult } from '../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReports } from '../../src-contract/localapi/pintail.ts'
 import { defaultPrefs, type LoginProfile, type MaskedPrefs, type Prefs } from '../../src-contract/localapi/prefs.ts'
@@ -14,7 +15,8 @@ import type { SubnetRoutes, SubnetRoutesEdit } from '../../src-contract/localapi
 import type { Netmap } from '../../src-protocol/machines/netmap.ts'
 import { toHex } from '../../src-protocol/wire/bytes.ts'
 import { nodeKeyText } from '../../src-protocol/wire/keys.ts'
-import type { RouterConfig } from '../io/router/port.ts'
+import { Changes } from './changes/changes.ts'
+import type { ParsedChange } from './changes/parse-change.ts'
 import type { OpenControl } from './control-port.ts'
 import { ControlSession } from './control-session.ts'
 import { Core, type CoreOptions, RefusedError } from './core.ts'
@@ -27,10 +29,10 @@ import { pingSelfOrPlane } from './ping-target.ts'
 import type { DataPlane, PingOptions } from './plane-port.ts'
 import { editPrefs, findPrefsProblems, samePrefs } from './prefs-edit.ts'
 import { loginProfile } from './profile.ts'
+import type { ProfileChange } from './profiles.ts'
 import { EXIT_ROUTES, UNRESOLVED_AUTO } from './routing/exit-choice.ts'
 import { applyRoutesEdit, subnetRoutes } from './routing/subnet-routes.ts'
 import type { Suggestion } from './routing/suggest.ts'
-import { wishOf } from './routing/wish.ts'
 import { buildStatus } from './status-builder.ts'
 
 export interface Advice {
@@ -48,6 +50,8 @@ export interface HostChecks {
 
 export interface BackendOptions extends CoreOptions {
   readonly openControl: OpenControl
+  /** A clock that nobody sets. */
+  readonly nowMs: () => number
   readonly hostChecks?: HostChecks
 }
 
@@ -55,11 +59,18 @@ export class Backend {
   readonly #core: Core
   readonly #control: ControlSession
   readonly #checks: HostChecks | undefined
+  readonly #changes: Changes
 
   constructor(options: BackendOptions) {
     this.#core = new Core(options)
     this.#control = new ControlSession(this.#core, options.openControl)
     this.#checks = options.hostChecks
+    this.#changes = new Changes({
+      core: this.#core,
+      nowMs: options.nowMs,
+      take: (change, save) => this.#take(change, save),
+      forwarding: async (routes) => this.#checks?.forwarding(routes),
+    })
   }
 
   // Asked -----------------------------------------------------------------------------------------------------------
@@ -162,10 +173,12 @@ export class Backend {
     return this.#checks?.udpOffload()
   }
 
-  /** What the host's routing would be with these prefs; undefined while nothing is configured. */
-  previewRouting(prefs: Prefs, own = this.#core.ownRouting): RouterConfig | undefined {
-    const { netmap, plane, routing } = this.#core
-    return netmap === undefined ? undefined : plane.previewRouting?.(wishOf(netmap, prefs, own, routing.home))
+  get changes(): ChangesReport {
+    return this.#changes.report
+  }
+
+  previewChange(change: ParsedChange): Promise<ChangePreview> {
+    return this.#changes.preview(change)
   }
 
   watch(watcher: Watcher): () => void {
@@ -178,6 +191,7 @@ export class Backend {
       health: core.health.warnings(),
       status: () => this.status(true),
       suggestedExitNode: core.suggestedExitNode,
+      changes: this.#changes.report,
       sessionId: toHex(core.o.crypto.randomBytes(8)),
     })
     if (first !== undefined) watcher.deliver(first)
@@ -208,7 +222,23 @@ export class Backend {
 
   /** At daemon start: go on where the last run ended. */
   resume(): Promise<void> {
-    return this.#core.serial(() => this.#control.begin(''))
+    return this.#core.serial(async () => {
+      await this.#changes.resume()
+      await this.#control.begin('')
+    })
+  }
+
+  /** Until it is confirmed it is to be taken back. Throws ChangeConflictError when another one waits. */
+  applyChange(change: ParsedChange, withinMs: number): Promise<AppliedChange> {
+    return this.#core.serial(() => this.#changes.apply(change, withinMs))
+  }
+
+  confirmChange(id: string): Promise<ChangesReport> {
+    return this.#core.serial(() => this.#changes.confirm(id))
+  }
+
+  revertChange(id: string): Promise<ChangesReport> {
+    return this.#core.serial(() => this.#changes.revert(id))
   }
 
   editPrefs(edit: MaskedPrefs): Promise<Prefs> {
@@ -240,21 +270,16 @@ export class Backend {
 
   setBypass(setting: BypassSetting): Promise<BypassReport> {
     return this.#core.serial(async () => {
-      await this.#core.saveOrRefuse(() => this.#core.profiles.updateCurrent({ bypass: setting }))
-      this.#core.configure(undefined)
-      await this.#core.applied()
+      await this.#take({ bypass: setting })
       return this.bypassReport()
     })
   }
 
   switchRoutes(edit: Required<SubnetRoutesEdit>): Promise<SubnetRoutes> {
     return this.#core.serial(async () => {
-      const { profiles } = this.#core
-      const routesOff = applyRoutesEdit(profiles.current.routesOff, edit)
+      const routesOff = applyRoutesEdit(this.#core.profiles.current.routesOff, edit)
       if (!routesOff.ok) throw new RefusedError(routesOff.reason)
-      await this.#core.saveOrRefuse(() => profiles.updateCurrent({ routesOff: routesOff.value }))
-      this.#core.configure(undefined)
-      await this.#core.applied()
+      await this.#take({ routesOff: routesOff.value })
       return this.subnetRoutes()
     })
   }
@@ -268,7 +293,9 @@ export class Backend {
       if (problem !== undefined) throw new RefusedError(problem)
       const wanted = { ...asked, Config: null, ...(options.AuthKey === '' ? {} : { LoggedOut: false }) }
       if (!samePrefs(wanted, profiles.current.prefs)) {
-        await this.#core.saveOrRefuse(() => profiles.updateCurrent({ prefs: wanted }))
+        const pendingChange = this.#changes.afterOtherEdit(wanted)
+        await this.#core.saveOrRefuse(() => profiles.updateCurrent({ prefs: wanted, pendingChange }))
+        this.#changes.noteOtherEdit(pendingChange)
       }
       await this.#restart(options.AuthKey)
     })
@@ -286,6 +313,7 @@ export class Backend {
       await this.#control.logout()
       const blank = { ...defaultPrefs(), ControlURL: prefs.ControlURL, LoggedOut: true }
       await core.noteOrWarn(() => core.profiles.noteLogout(blank))
+      this.#changes.forget()
       await this.#restart('')
     })
   }
@@ -296,12 +324,14 @@ export class Backend {
       const { profiles } = this.#core
       for (const { ID } of profiles.list()) await this.#core.saveOrRefuse(() => profiles.delete(ID))
       await this.#core.saveOrRefuse(() => profiles.switchToBlank())
+      this.#changes.forget()
       await this.#restart('')
     })
   }
 
   newProfile(): Promise<void> {
     return this.#core.serial(async () => {
+      await this.#changes.leave()
       await this.#core.saveOrRefuse(() => this.#core.profiles.switchToBlank())
       await this.#restart('')
     })
@@ -312,6 +342,7 @@ export class Backend {
       const { profiles } = this.#core
       if (id === profiles.current.id) return 'already-current'
       if (profiles.find(id) === undefined) return 'not-found'
+      await this.#changes.leave()
       await this.#core.saveOrRefuse(() => profiles.switchTo(id))
       await this.#restart('')
       return 'switched'
@@ -324,7 +355,10 @@ export class Backend {
       if (profiles.find(id) === undefined) return
       const isCurrent = profiles.current.id === id
       await this.#core.saveOrRefuse(() => profiles.delete(id))
-      if (isCurrent) await this.#restart('')
+      if (isCurrent) {
+        this.#changes.forget()
+        await this.#restart('')
+      }
     })
   }
 
@@ -336,6 +370,7 @@ export class Backend {
   }
 
   async close(): Promise<void> {
+    this.#changes.close()
     this.#control.stop()
     await this.#core.close()
   }
@@ -343,6 +378,7 @@ export class Backend {
   async #restart(authKey: string): Promise<void> {
     this.#control.stop()
     this.#core.forgetNetwork()
+    await this.#changes.resume()
     this.#core.tellPrefs()
     await this.#control.begin(authKey)
   }
@@ -355,14 +391,30 @@ export class Backend {
       if (!result.ok) throw new RefusedError(result.message)
       if (!result.changed) return this.prefs
       const prior = exitNodePrior === undefined ? {} : { InternalExitNodePrior: exitNodePrior }
-      await this.#core.saveOrRefuse(() => profiles.updateCurrent({ prefs: { ...result.prefs, ...prior } }))
-      await this.#follow(before, result.prefs)
+      await this.#take({ prefs: { ...result.prefs, ...prior } })
       return this.prefs
     })
   }
 
+  /** The one way in which settings of the current profile change by order: saved together, then in effect. */
+  async #take(change: ProfileChange, save: 'or-refuse' | 'note' = 'or-refuse'): Promise<void> {
+    const { profiles } = this.#core
+    const before = profiles.current.prefs
+    const isOwn = Object.hasOwn(change, 'pendingChange')
+    const pendingChange = isOwn ? change.pendingChange : this.#changes.afterOtherEdit(change.prefs ?? before)
+    const whole = { ...change, pendingChange }
+    if (save === 'note') await this.#core.noteOrWarn(() => profiles.noteCurrent(whole))
+    else await this.#core.saveOrRefuse(() => profiles.updateCurrent(whole))
+    if (!isOwn) this.#changes.noteOtherEdit(pendingChange)
+    await this.#follow(before, profiles.current.prefs)
+  }
+
   /** What changed prefs mean for what runs. */
   async #follow(before: Prefs, after: Prefs): Promise<void> {
+    if (samePrefs(before, after)) {
+      this.#core.configure(undefined)
+      return this.#core.applied()
+    }
     if (after.WantRunning && !before.WantRunning) {
       await this.#control.begin('')
     } else if (!after.WantRunning && before.WantRunning) {

@@ -15,6 +15,7 @@ import type { RouterResult } from '../io/router/port.ts'
 import type { Bypass } from './bypass/bypass.ts'
 import type { NodeFacts } from './control-port.ts'
 import type { DnsService, DnsTroubles } from './dns/dns-service.ts'
+import { dnsWishesOf } from './dns/dns-wishes.ts'
 import { buildEngineStatus } from './engine-status.ts'
 import { Health, type HealthCode } from './health.ts'
 import { buildHostinfo, type HostFacts } from './hostinfo.ts'
@@ -25,7 +26,6 @@ import type { PeerApi } from './peerapi/peer-api.ts'
 import type { DataPlane } from './plane-port.ts'
 import { prefsWithConfig } from './profile.ts'
 import type { Profiles } from './profiles.ts'
-import { chooseExit } from './routing/exit-choice.ts'
 import { HomeWatch } from './routing/home-watch.ts'
 import { Routing } from './routing/routing.ts'
 import { type OwnRouting, plainOwnRouting, type RoutingWish } from './routing/wish.ts'
@@ -397,14 +397,9 @@ export class Core {
   /** Names point to addresses that are in place, or nowhere. */
   #configureDns(): void {
     const { netmap, o } = this
-    const { prefs } = this.profiles.current
+    const { prefs, bypass } = this.profiles.current
     if (!this.#routerReady || netmap === undefined) o.dns?.configure(undefined)
-    else {
-      const choice = chooseExit(netmap, prefs)
-      const exitNode = choice.kind === 'chosen' ? choice.node : undefined
-      const ownSuffixes = choice.kind === 'none' ? [] : this.profiles.current.bypass.Suffixes
-      o.dns?.configure({ netmap, isAccepted: prefs.CorpDNS, exitNode, ownSuffixes, wallMs: o.wallMs() })
-    }
+    else o.dns?.configure(dnsWishesOf(netmap, prefs, bypass, o.wallMs()))
   }
 
   /** Peers ask at addresses that are in place. */

@@ -1,5 +1,6 @@
 /** The first message of a watch, as its mask asks. Pure. [docs/rules/localapi.md LA-6] */
 import type { StableNodeId } from '../../src-contract/ids.ts'
+import type { ChangesReport } from '../../src-contract/localapi/changes.ts'
 import { type HealthWarning, type Notify, watchMask } from '../../src-contract/localapi/notify.ts'
 import type { Prefs } from '../../src-contract/localapi/prefs.ts'
 import { type IpnStateName, ipnStateNumber } from '../../src-contract/localapi/state.ts'
@@ -16,6 +17,7 @@ export interface FirstNotifyInputs {
   readonly health: { readonly [code: string]: HealthWarning } | null
   readonly status: () => Status
   readonly suggestedExitNode: StableNodeId
+  readonly changes: ChangesReport
   readonly sessionId: string
 }
 
@@ -27,6 +29,7 @@ export function firstNotify(version: string, mask: number, inputs: FirstNotifyIn
     isNeeded = true
     notify.SessionID = inputs.sessionId
     notify.State = ipnStateNumber(inputs.state)
+    if (inputs.changes.Pending !== null) notify.PintailChanges = inputs.changes
     if (inputs.state === 'NeedsLogin' && inputs.authUrl !== '') notify.BrowseToURL = inputs.authUrl
   }
   if (wants(watchMask.initialPrefs)) {

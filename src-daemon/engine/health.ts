@@ -96,6 +96,16 @@ export const healthRows = {
     title: 'A route overlaps a network around you',
     text: (detail) => `${detail} To reach the network around you instead: pintail route off PREFIX.`,
   },
+  'change-pending': {
+    severity: 'medium',
+    title: 'A change waits for your confirmation',
+    text: (detail) => `${detail} To keep it: pintail changes confirm.`,
+  },
+  'change-not-reverted': {
+    severity: 'high',
+    title: 'A change could not be taken back',
+    text: (detail) => `A change that nobody confirmed could not be taken back: ${detail}`,
+  },
   'ip-forwarding-off': {
     severity: 'medium',
     title: 'This machine does not forward',

@@ -3,11 +3,16 @@ import type { NetInfo, Node } from '../../src-contract/control/map.ts'
 import type { DiscoKeyText } from '../../src-contract/ids.ts'
 import type { PingResult } from '../../src-contract/localapi/ping.ts'
 import type { PathReport } from '../../src-contract/localapi/pintail.ts'
+import type { Netmap } from '../../src-protocol/machines/netmap.ts'
 import type { HostNetwork } from '../io/netmon/port.ts'
+import type { RouterConfig } from '../io/router/port.ts'
 import type { Endpoint } from './own-endpoints.ts'
 import { noRuntime, type PeerRuntime } from './peer-runtime.ts'
 import { emptyPingResult } from './ping-target.ts'
 import type { DataPlane, PingOptions, PlaneConfig, PlaneEvents } from './plane-port.ts'
+import { acceptedPrefixes } from './routing/accepted-prefixes.ts'
+import { desiredRouting } from './routing/desired.ts'
+import type { RoutingWish } from './routing/wish.ts'
 
 export class MemoryPlane implements DataPlane {
   events: PlaneEvents = { onSelf() {}, onRouter() {}, onLinks() {}, onSockets() {}, onPeerSession() {} }
@@ -41,6 +46,15 @@ export class MemoryPlane implements DataPlane {
     this.config = undefined
     this.liveLinks = 0
     this.liveRelays = 0
+  }
+
+  previewRouting(netmap: Netmap, wish: RoutingWish): RouterConfig {
+    const peerPrefixes = [...new Set([...netmap.peers.values()].flatMap((node) => acceptedPrefixes(node, wish)))]
+    const { network } = this
+    return desiredRouting({
+      ...{ netmap, wish, peerPrefixes, network, ownInterface: this.tunName },
+      ...{ serviceAddresses: [], fwmark: 0, udpPort: 0 },
+    })
   }
 
   runtimeOf(peer: Node): PeerRuntime {

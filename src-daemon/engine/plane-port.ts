@@ -68,8 +68,8 @@ export interface DataPlane {
   deconfigure(): void
   /** When the host is as declared, or has refused. */
   applied?(): Promise<void>
-  /** What the router would be told with another wish; undefined while nothing is configured. */
-  previewRouting?(wish: RoutingWish): RouterConfig | undefined
+  /** What the router would be told with another wish, also while nothing is configured. */
+  previewRouting?(netmap: Netmap, wish: RoutingWish): RouterConfig
   runtimeOf(peer: Node): PeerRuntime
   datapath(): DatapathReport | undefined
   pathOf(peer: Node): PathReport | undefined

@@ -7,6 +7,7 @@ import type { PrefixText, StableNodeId } from '../../src-contract/ids.ts'
 import { type BypassSetting, emptyBypass } from '../../src-contract/localapi/bypass.ts'
 import { defaultPrefs, type LoginProfile, type Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { Secret } from '../../src-protocol/wire/keys.ts'
+import type { PendingChange } from './changes/waiting.ts'
 
 export interface Profile {
   /** Four hexadecimal digits; "" until the first login succeeded. */
@@ -23,6 +24,8 @@ export interface Profile {
   readonly routesOff: readonly PrefixText[]
   /** What does not take the exit node. */
   readonly bypass: BypassSetting
+  /** Of the network, waiting for its confirmation. */
+  readonly pendingChange: PendingChange | undefined
 }
 
 export function emptyUser(): UserProfile {
@@ -40,6 +43,7 @@ export function newProfile(): Profile {
     network: { MagicDNSName: '', DomainName: '', DisplayName: '' },
     routesOff: [],
     bypass: emptyBypass,
+    pendingChange: undefined,
   }
 }
 

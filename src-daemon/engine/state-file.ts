@@ -6,9 +6,11 @@
  */
 
 import type { UserProfile } from '../../src-contract/control/map.ts'
+import { ok } from '../../src-protocol/wire/decoded.ts'
 import { isJsonObject, type JsonObject, parseJson, writeJson } from '../../src-protocol/wire/json.ts'
 import { parsePrivateKey, privateKeyText, Secret } from '../../src-protocol/wire/keys.ts'
 import { parseBypass } from './bypass/setting.ts'
+import { parsePendingChange } from './changes/kept-change.ts'
 import { parsePrefs } from './prefs-parse.ts'
 import { newProfile, type Profile } from './profile.ts'
 
@@ -53,6 +55,7 @@ function writeProfile(profile: Profile): JsonObject {
     network: profile.network,
     routesOff: [...profile.routesOff],
     bypass: profile.bypass,
+    ...(profile.pendingChange === undefined ? {} : { pendingChange: profile.pendingChange }),
   }
 }
 
@@ -99,6 +102,8 @@ function readProfile(entry: unknown): Profile | string {
   const network = isJsonObject(entry.network) ? entry.network : {}
   const bypass = parseBypass(entry.bypass ?? {})
   if (!bypass.ok) return `a profile has a bad bypass (${bypass.reason})`
+  const pendingChange = entry.pendingChange === undefined ? ok(undefined) : parsePendingChange(entry.pendingChange)
+  if (!pendingChange.ok) return `a profile has a bad change (${pendingChange.reason})`
   return {
     ...newProfile(),
     id: textOf(entry.id),
@@ -114,6 +119,7 @@ function readProfile(entry: unknown): Profile | string {
     },
     routesOff: Array.isArray(entry.routesOff) ? entry.routesOff.filter((route) => typeof route === 'string') : [],
     bypass: bypass.value,
+    pendingChange: pendingChange.value,
   }
 }
 

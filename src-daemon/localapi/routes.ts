@@ -1,6 +1,7 @@
 /** Every call of the LocalAPI. Two handlers for one path are a mistake that the test of this file finds. */
 import type { Backend } from '../engine/backend.ts'
 import { bypassRoutes } from './handlers/bypass.ts'
+import { changeRoutes } from './handlers/changes.ts'
 import { dnsRoutes } from './handlers/dns.ts'
 import { hostRoutes } from './handlers/host.ts'
 import { loginRoutes } from './handlers/login.ts'
@@ -22,6 +23,7 @@ export function localApiRoutes(backend: Backend): RouteTable {
     ...dnsRoutes(backend),
     ...hostRoutes(backend),
     ...bypassRoutes(backend),
+    ...changeRoutes(backend),
     ...subnetRouteRoutes(backend),
     ...pintailRoutes(backend),
   }

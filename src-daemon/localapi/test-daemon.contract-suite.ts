@@ -125,6 +125,7 @@ export class TestDaemon {
       plane: daemon.plane,
       crypto: nodeCrypto,
       random01: () => 0,
+      nowMs: () => performance.now(),
       hostFacts: {
         hostName: 'box',
         osVersion: '6.1',

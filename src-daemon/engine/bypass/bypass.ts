@@ -56,6 +56,14 @@ export class Bypass {
     await this.look()
   }
 
+  /** What another setting would mean here and now; nothing changes. */
+  async preview(setting: BypassSetting, isUsed: boolean): Promise<RouterBypass> {
+    if (setting === this.#setting && isUsed === this.#isUsed) return this.#current
+    if (!isUsed) return plainRouterConfig.bypass
+    const interfaces = setting.Interfaces.length > 0 ? await this.#parts.routes.read() : []
+    return this.#meaning(setting, interfaces, await this.#uidsOf(setting.Users))
+  }
+
   networkChanged(): void {
     if (this.#isUsed) void this.look()
   }
@@ -73,7 +81,11 @@ export class Bypass {
       ...setting.Interfaces.filter((name) => this.#find(name) === undefined).map((name) => `interface ${name}`),
       ...setting.Users.filter((name) => !this.#uids.has(name)).map((name) => `user ${name}`),
     ]
-    return { Setting: setting, InEffect: this.#isUsed ? this.#sources() : [], Missing: missing }
+    return {
+      Setting: setting,
+      InEffect: this.#isUsed ? this.#sources(setting, this.#interfaces) : [],
+      Missing: missing,
+    }
   }
 
   async suggestions(): Promise<BypassSuggestion[]> {
@@ -100,38 +112,52 @@ export class Bypass {
     const { Interfaces = [], Users = [] } = this.#setting ?? {}
     try {
       if (Interfaces.length > 0) this.#interfaces = await this.#parts.routes.read()
-      const uids = new Map<string, number>()
-      for (const name of Users) {
-        const uid = await this.#parts.accounts.uidOf(name)
-        if (uid !== undefined) uids.set(name, uid)
-      }
-      this.#uids = uids
+      this.#uids = await this.#uidsOf(Users)
     } catch (error) {
       this.#parts.log.warn('bypass-look', { error: errorText(error) }) // what was seen last holds until the next look
     }
     this.#settle()
   }
 
-  #settle(): void {
-    const next: RouterBypass = {
-      prefixes: [...new Set(this.#sources().map(({ Prefix }) => Prefix))].sort(),
-      uids: [...this.#uids.values()].sort((a, b) => a - b).map((uid) => ({ first: uid, last: uid })),
-      fwmarks: [],
-      cgroups: this.#setting?.Cgroups ?? [],
+  async #uidsOf(users: readonly string[]): Promise<Map<string, number>> {
+    const uids = new Map<string, number>()
+    for (const name of users) {
+      const uid = await this.#parts.accounts.uidOf(name)
+      if (uid !== undefined) uids.set(name, uid)
     }
-    const wanted = this.#isUsed ? next : plainRouterConfig.bypass
+    return uids
+  }
+
+  #settle(): void {
+    const setting = this.#isUsed ? this.#setting : undefined
+    const wanted =
+      setting === undefined ? plainRouterConfig.bypass : this.#meaning(setting, this.#interfaces, this.#uids)
     if (JSON.stringify(wanted) === JSON.stringify(this.#current)) return
     this.#current = wanted
     this.onChange()
   }
 
-  #sources(): { Prefix: PrefixText; From: string }[] {
-    const setting = this.#setting
-    if (setting === undefined) return []
+  #meaning(
+    setting: BypassSetting,
+    interfaces: readonly ForeignInterface[],
+    uids: ReadonlyMap<string, number>,
+  ): RouterBypass {
+    return {
+      prefixes: [...new Set(this.#sources(setting, interfaces).map(({ Prefix }) => Prefix))].sort(),
+      uids: [...uids.values()].sort((a, b) => a - b).map((uid) => ({ first: uid, last: uid })),
+      fwmarks: [],
+      cgroups: setting.Cgroups,
+    }
+  }
+
+  #sources(setting: BypassSetting, interfaces: readonly ForeignInterface[]): { Prefix: PrefixText; From: string }[] {
     return [
       ...setting.Prefixes.map((Prefix) => ({ Prefix, From: 'setting' })),
       ...setting.Interfaces.flatMap((name) =>
-        (this.#find(name)?.prefixes ?? []).map((Prefix) => ({ Prefix, From: `interface ${name}` })),
+        (interfaces.find((face) => face.name === name)?.prefixes ?? []).map((Prefix) => ({
+          Prefix,
+          From: `interface ${name}`,
+        })),
       ),
       ...this.#names
         .current(setting.Suffixes, this.#parts.now())

@@ -191,10 +191,8 @@ export class Mesh implements DataPlane {
     if (!isOnlyPatched) this.#wantRouting(config, this.#session)
   }
 
-  /** What the router would be told with another wish. Undefined: nothing is configured. */
-  previewRouting(wish: RoutingWish): RouterConfig | undefined {
-    if (this.#config === undefined) return undefined
-    const { netmap } = this.#config
+  /** What the router would be told with another wish. */
+  previewRouting(netmap: Netmap, wish: RoutingWish): RouterConfig {
     const prefixes = new Set([...netmap.peers.values()].flatMap((node) => acceptedPrefixes(node, wish)))
     return this.#desired(netmap, wish, [...prefixes])
   }

@@ -88,7 +88,8 @@ export class Routing {
   }
 }
 
-function exitProblem(choice: ExitChoice): string | undefined {
+/** A sentence's end for a person; undefined = it can be used, or none is wanted. */
+export function exitProblem(choice: ExitChoice): string | undefined {
   switch (choice.kind) {
     case 'none':
       return undefined
