@@ -17,6 +17,8 @@ export interface DaemonFlags {
   readonly httpProxy: ListenAddress | undefined
   /** Who does what only root may, when we are not. */
   readonly rootHelperPath: string
+  /** Where received files go at once; undefined = they wait for `pintail file get`. */
+  readonly taildropFolder: string | undefined
   readonly logLevel: LogLevel
   /** Take back what a killed daemon left, and end. */
   readonly cleanup: boolean
@@ -36,6 +38,10 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     .option('--uapi', 'let root look at the tunnel with wg show: serves /var/run/wireguard/<tun>.sock', false)
     .option('--socks5-server <[host]:port>', 'SOCKS5 proxy into the network; without a host: 127.0.0.1', parseListen)
     .option('--outbound-http-proxy-listen <[host]:port>', 'HTTP proxy into the network; may be the same', parseListen)
+    .option(
+      '--taildrop-dir <folder>',
+      'put received files there at once, instead of keeping them for "pintail file get"',
+    )
     .option('--cleanup', 'take back what a killed daemon left in routes, firewall and name servers, and exit', false)
     .option('--root-helper <path>', 'socket of the root helper; only used when not root', ROOT_HELPER_SOCKET)
     .addOption(new Option('--log-level <level>', 'least severe log lines to write').choices(logLevels).default('info'))
@@ -58,6 +64,7 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     uapi: boolean
     socks5Server?: ListenAddress
     outboundHttpProxyListen?: ListenAddress
+    taildropDir?: string
     rootHelper: string
     logLevel: LogLevel
     cleanup: boolean
@@ -70,6 +77,7 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
     uapi: options.uapi,
     socksServer: options.socks5Server,
     httpProxy: options.outboundHttpProxyListen,
+    taildropFolder: options.taildropDir,
     rootHelperPath: options.rootHelper,
     logLevel: options.logLevel,
     cleanup: options.cleanup,

@@ -20,6 +20,8 @@ import { nameRoute } from './engine/peerapi/name-route.ts'
 import { PeerApi } from './engine/peerapi/peer-api.ts'
 import { Profiles } from './engine/profiles.ts'
 import { statusLine } from './engine/status-line.ts'
+import { openTaildrop } from './engine/taildrop/open-taildrop.ts'
+import { putRoute } from './engine/taildrop/put-route.ts'
 import { UserspaceDialer } from './engine/userspace/dialer.ts'
 import { openProxies } from './engine/userspace/open-proxies.ts'
 import { Userspace } from './engine/userspace/userspace.ts'
@@ -143,9 +145,11 @@ async function run(): Promise<void> {
   })
   plane.serve({ addresses: [SERVICE_V4, SERVICE_V6], handle: (packet) => dns.handlePacket(packet) })
   closers.unshift(() => dns.close())
+  const taildrop = openTaildrop({ ...flags, nowMs, wallMs, log: log.part('taildrop') })
+  closers.unshift(() => taildrop.close())
   const peerApi = new PeerApi({
     open: (options) => openPeerApiListener(options),
-    routes: [nameRoute((query) => dns.answerForOther(query))],
+    routes: [nameRoute((query) => dns.answerForOther(query)), putRoute(taildrop.inbox)],
     log: log.part('peerapi'),
   })
   closers.unshift(() => peerApi.close())
@@ -163,6 +167,7 @@ async function run(): Promise<void> {
     random01,
     nowMs,
     dns,
+    taildrop,
     ...(tunName === undefined ? {} : { peerApi }),
     wallMs,
     log,

@@ -2,6 +2,7 @@
 import type { ClientVersion, DerpMap, DnsConfig, FilterRule, Node, PeerChange, UserProfile } from '../control/map.ts'
 import type { NodeId, NodeKeyText, StableNodeId, TimeText } from '../ids.ts'
 import type { ChangesReport } from './changes.ts'
+import type { IncomingFile, OutgoingFile } from './files.ts'
 import type { Prefs } from './prefs.ts'
 import type { IpnStateNumber } from './state.ts'
 import type { Status } from './status.ts'
@@ -93,8 +94,8 @@ export interface Notify {
     }
   }
   FilesWaiting?: Record<string, never>
-  IncomingFiles?: unknown[]
-  OutgoingFiles?: unknown[]
+  IncomingFiles?: IncomingFile[]
+  OutgoingFiles?: OutgoingFile[]
   ClientVersion?: ClientVersion
   Health?: { Warnings: { [code: string]: HealthWarning } | null }
   SuggestedExitNode?: string

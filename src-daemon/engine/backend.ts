@@ -34,6 +34,7 @@ import { EXIT_ROUTES, UNRESOLVED_AUTO } from './routing/exit-choice.ts'
 import { applyRoutesEdit, subnetRoutes } from './routing/subnet-routes.ts'
 import type { Suggestion } from './routing/suggest.ts'
 import { buildStatus } from './status-builder.ts'
+import type { Taildrop, TaildropView } from './taildrop/taildrop.ts'
 
 export interface Advice {
   /** One sentence for a person. */
@@ -97,6 +98,14 @@ export class Backend {
 
   get dns(): DnsService | undefined {
     return this.#core.o.dns
+  }
+
+  get taildrop(): Taildrop | undefined {
+    return this.#core.o.taildrop
+  }
+
+  get taildropView(): TaildropView {
+    return { netmap: this.#core.netmap, isRunning: this.#core.state === 'Running' }
   }
 
   get plane(): DataPlane {
@@ -194,7 +203,7 @@ export class Backend {
       changes: this.#changes.report,
       sessionId: toHex(core.o.crypto.randomBytes(8)),
     })
-    if (first !== undefined) watcher.deliver(first)
+    if (first !== undefined) watcher.deliver({ ...first, ...core.bus.common() })
     return core.bus.add(watcher)
   }
 

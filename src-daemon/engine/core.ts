@@ -30,6 +30,7 @@ import { HomeWatch } from './routing/home-watch.ts'
 import { Routing } from './routing/routing.ts'
 import { type OwnRouting, plainOwnRouting, type RoutingWish } from './routing/wish.ts'
 import { isConfigured, nextState } from './state-machine.ts'
+import type { Taildrop } from './taildrop/taildrop.ts'
 
 const ENGINE_POLL_MS = 2_000
 const APPLIED_PATIENCE_MS = 3_000
@@ -50,6 +51,8 @@ export interface CoreOptions {
   readonly dns?: DnsService
   /** Absent: peers have nothing to ask here. */
   readonly peerApi?: PeerApi
+  /** Absent: no files come or go. */
+  readonly taildrop?: Taildrop
   /** Absent: everything takes the exit node. */
   readonly bypass?: Bypass
   readonly wallMs: () => number
@@ -136,7 +139,11 @@ export class Core {
         this.onSelf()
       }
     }
-    const { bypass, dns } = options
+    const { bypass, dns, taildrop } = options
+    if (taildrop !== undefined) {
+      taildrop.tell = (fields) => this.bus.tell(fields)
+      this.bus.common = () => taildrop.common
+    }
     if (dns !== undefined) {
       dns.onTroubles = (troubles) => this.#tellDnsTroubles(troubles)
       if (bypass !== undefined) dns.onAnswer = (bytes) => bypass.noteAnswer(bytes)
@@ -186,6 +193,7 @@ export class Core {
 
   setNetmap(netmap: Netmap, delta: NetmapDelta): void {
     this.netmap = netmap
+    this.o.taildrop?.configure(netmap)
     this.health.setServerMessages(netmap.displayMessages, netmap.health)
     this.reconcileExit()
     const wasConfigured = isConfigured(this.#state)
@@ -198,6 +206,7 @@ export class Core {
   /** Another profile, another login: nothing of the old network remains. */
   forgetNetwork(): void {
     this.netmap = undefined
+    this.o.taildrop?.configure(undefined)
     this.suggestedExitNode = ''
     this.authUrl = ''
     this.blocked = false

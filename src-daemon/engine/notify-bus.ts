@@ -12,6 +12,8 @@ export class NotifyBus {
   readonly #watchers = new Set<Watcher>()
   /** Called when the number of watchers changed: engine polling follows it. */
   onAudience: () => void = () => {}
+  /** What every message carries. */
+  common: () => Partial<Notify> = () => ({})
 
   constructor(version: string) {
     this.#version = version
@@ -33,7 +35,7 @@ export class NotifyBus {
   publish(event: BusEvent): void {
     for (const watcher of [...this.#watchers]) {
       const notify = notifyFor(this.#version, watcher.mask, event)
-      if (notify !== undefined) watcher.deliver(notify)
+      if (notify !== undefined) watcher.deliver({ ...notify, ...this.common() })
     }
   }
 

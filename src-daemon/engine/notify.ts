@@ -97,10 +97,9 @@ function isEmptyNotify(notify: Notify): boolean {
   return Object.entries(notify).every(([name, value]) => name === 'Version' || value === null || value === undefined)
 }
 
-/** Messages that a rate-limited watcher may get late: nothing in them but NetMap and Engine. */
+/** Messages that a rate-limited watcher may get late: nothing new in them but NetMap and Engine. */
 export function isBoring(notify: Notify): boolean {
-  return Object.entries(notify).every(
-    ([name, value]) =>
-      name === 'Version' || name === 'NetMap' || name === 'Engine' || value === null || value === undefined,
-  )
+  const { NetMap, Engine, FilesWaiting, ...rest } = notify
+  if (NetMap === null && Engine === null && FilesWaiting !== undefined) return false
+  return isEmptyNotify({ ...rest, NetMap: null, Engine: null })
 }

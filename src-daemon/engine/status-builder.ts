@@ -6,12 +6,13 @@ import type { DerpMap, Node, UserProfile } from '../../src-contract/control/map.
 import { type IpPort, type IpText, idText, type NodeKeyText, ZERO_TIME } from '../../src-contract/ids.ts'
 import type { Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { IpnStateName } from '../../src-contract/localapi/state.ts'
-import { EMPTY_PEER_STATUS, type PeerStatus, type Status, taildropTarget } from '../../src-contract/localapi/status.ts'
+import { EMPTY_PEER_STATUS, type PeerStatus, type Status } from '../../src-contract/localapi/status.ts'
 import type { Netmap } from '../../src-protocol/machines/netmap.ts'
 import { ZERO_NODE_KEY } from '../../src-protocol/wire/keys.ts'
 import { homeRegion, hostPrefixText, magicDnsSuffix, nodeAddresses, peerApiUrls, timeText } from './node-text.ts'
 import { isActive, noRuntime, type PeerRuntime } from './peer-runtime.ts'
 import { peerStatusInOrder, sortedByKey } from './stock-order.ts'
+import { whyNot } from './taildrop/taildrop.ts'
 
 export interface StatusInputs {
   readonly version: string
@@ -119,7 +120,7 @@ function buildPeer(inputs: StatusInputs, netmap: Netmap, node: Node): PeerStatus
     ExitNode: inputs.prefs.ExitNodeID !== '' && inputs.prefs.ExitNodeID === node.StableID,
     ExitNodeOption: allowed.includes('0.0.0.0/0') && allowed.includes('::/0'),
     Active: isActive(runtime, inputs.wallMs),
-    TaildropTarget: taildropTarget.missingCap,
+    TaildropTarget: whyNot({ netmap, isRunning: inputs.state === 'Running' }, node),
     InNetworkMap: true,
     InMagicSock: isUsed,
     InEngine: isUsed && runtime.session !== 'none',

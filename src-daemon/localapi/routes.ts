@@ -3,6 +3,7 @@ import type { Backend } from '../engine/backend.ts'
 import { bypassRoutes } from './handlers/bypass.ts'
 import { changeRoutes } from './handlers/changes.ts'
 import { dnsRoutes } from './handlers/dns.ts'
+import { fileRoutes } from './handlers/files.ts'
 import { hostRoutes } from './handlers/host.ts'
 import { loginRoutes } from './handlers/login.ts'
 import { networkRoutes } from './handlers/network.ts'
@@ -22,6 +23,7 @@ export function localApiRoutes(backend: Backend): RouteTable {
     ...networkRoutes(backend),
     ...dnsRoutes(backend),
     ...hostRoutes(backend),
+    ...fileRoutes(backend),
     ...bypassRoutes(backend),
     ...changeRoutes(backend),
     ...subnetRouteRoutes(backend),

@@ -12,6 +12,8 @@ import { Backend } from '../engine/backend.ts'
 import type { ControlLink, ControlOptions } from '../engine/control-port.ts'
 import { MemoryPlane } from '../engine/plane-memory.ts'
 import { Profiles } from '../engine/profiles.ts'
+import { openTaildrop } from '../engine/taildrop/open-taildrop.ts'
+import type { Taildrop } from '../engine/taildrop/taildrop.ts'
 import { silentLog } from '../io/log/log.ts'
 import { MemoryStore } from '../io/store/memory.ts'
 import type { PeerCredentials } from '../io/users/port.ts'
@@ -106,6 +108,7 @@ export class TestDaemon {
   readonly plane = new MemoryPlane()
   readonly controls: PlayedControl[] = []
   backend!: Backend
+  readonly taildrop: Taildrop
   /** Who the next connections are taken for. */
   caller: PeerCredentials | undefined = { pid: 1, uid: 0, gid: 0 }
   operatorUids: { [name: string]: number } = {}
@@ -114,6 +117,13 @@ export class TestDaemon {
   private constructor(store: MemoryStore) {
     this.store = store
     this.folder = mkdtempSync(join(tmpdir(), 'pintail-api-'))
+    this.taildrop = openTaildrop({
+      stateFolder: this.folder,
+      taildropFolder: undefined,
+      nowMs: () => performance.now(),
+      wallMs: () => Date.now(),
+      log: silentLog,
+    })
   }
 
   static async open(store = new MemoryStore()): Promise<TestDaemon> {
@@ -126,6 +136,7 @@ export class TestDaemon {
       crypto: nodeCrypto,
       random01: () => 0,
       nowMs: () => performance.now(),
+      taildrop: daemon.taildrop,
       hostFacts: {
         hostName: 'box',
         osVersion: '6.1',
@@ -241,6 +252,7 @@ export class TestDaemon {
   async close(): Promise<void> {
     await this.#server.close()
     await this.backend.close()
+    this.taildrop.close()
     rmSync(this.folder, { recursive: true, force: true })
   }
 }

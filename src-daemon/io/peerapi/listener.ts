@@ -4,6 +4,7 @@
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
+import { pipeline } from 'node:stream/promises'
 import type { IpText } from '../../../src-contract/ids.ts'
 import { ipText, parseIp } from '../../../src-protocol/wire/ip.ts'
 import { errorCode } from '../log/log.ts'
@@ -14,6 +15,8 @@ const MAX_CONNECTIONS_PER_PEER = 32
 /** Also of those that one connection sends without waiting for replies. */
 const MAX_OPEN_PER_PEER = 32
 const MAX_HEAD_BYTES = 16 << 10
+/** What is still read of a request that has been answered. */
+const LINGER = { bytes: 4 << 20, ms: 1_000 }
 /** How long a peer may take for a request's head, and how long it may be silent in the midst of anything. */
 const PATIENCE = { headMs: 5_000, silenceMs: 30_000 }
 
@@ -105,7 +108,7 @@ class Listener implements PeerApiListener {
     const localAddress = canonical(socket.localAddress)
     if (remoteAddress === undefined || localAddress === undefined) return void socket.destroy()
     const open = this.#open.get(remoteAddress) ?? 0
-    if (open >= MAX_OPEN_PER_PEER) return send(response, plain(503, 'too many requests at once'))
+    if (open >= MAX_OPEN_PER_PEER) return await send(response, plain(503, 'too many requests at once'))
     this.#open.set(remoteAddress, open + 1)
     const gone = new AbortController()
     response.once('close', () => gone.abort())
@@ -121,10 +124,11 @@ class Listener implements PeerApiListener {
         headers: request.headers,
         body: request,
         signal: gone.signal,
+        allowSilence: (ms) => socket.setTimeout(ms),
+        cut: () => socket.destroy(),
       })
-      send(response, reply)
-      // whoever sends on after the answer is not listened to
-      if (!request.complete) response.once('finish', () => socket.destroySoon())
+      socket.setTimeout(this.#server.timeout)
+      await send(response, reply)
     } catch {
       socket.destroy() // its body broke off, or ours is the fault: the routes log their own
     } finally {
@@ -133,16 +137,45 @@ class Listener implements PeerApiListener {
   }
 }
 
-function send(response: ServerResponse, { status, contentType, body }: PeerApiReply): void {
+async function send(response: ServerResponse, { status, contentType, body }: PeerApiReply): Promise<void> {
   if (response.destroyed) return
   response.writeHead(status, {
     'Content-Type': contentType,
-    'Content-Length': body.length,
+    ...(body instanceof Uint8Array ? { 'Content-Length': body.length } : {}),
     // for browsers that are led here
     'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'",
     'X-Content-Type-Options': 'nosniff',
   })
-  response.end(response.req.method === 'HEAD' ? undefined : body)
+  if (response.req.method === 'HEAD') response.end()
+  else if (!(body instanceof Uint8Array)) await pipeline(body, response)
+  else if (response.req.complete) response.end(body)
+  else if (!response.req.destroyed) {
+    const { socket } = response.req
+    response.write(body)
+    await linger(response.req)
+    if (response.req.complete) response.end()
+    else response.end(() => socket.destroySoon())
+  }
+}
+
+/**
+ * Whoever sends on after the answer is not listened to, but gets the time to read it: a connection that is closed with
+ * bytes unread takes the answer back.
+ */
+function linger(request: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    let left = LINGER.bytes
+    const timer = setTimeout(resolve, LINGER.ms)
+    const done = (): void => {
+      clearTimeout(timer)
+      resolve()
+    }
+    request.once('close', done).once('error', done).once('end', done)
+    request.on('data', (chunk: Buffer) => {
+      left -= chunk.length
+      if (left < 0) done()
+    })
+  })
 }
 
 export function plain(status: number, text: string): PeerApiReply {

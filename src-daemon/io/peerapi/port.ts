@@ -15,12 +15,17 @@ export interface PeerApiRequest {
   readonly body: AsyncIterable<Uint8Array>
   /** The peer is gone. */
   readonly signal: AbortSignal
+  /** A body that may take its time. */
+  readonly allowSilence: (ms: number) => void
+  /** Ends the connection. */
+  readonly cut: () => void
 }
 
 export interface PeerApiReply {
   readonly status: number
   readonly contentType: string
-  readonly body: Uint8Array
+  /** A stream is sent as it comes, of a length that is not announced. */
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>
 }
 
 export interface PeerApiListenerOptions {

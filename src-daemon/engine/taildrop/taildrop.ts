@@ -1,0 +1,87 @@
+/**
+ * Files between machines, both ways, as the rest of the daemon sees them: whose network this is now, whom we can send to
+ * and why not to others, what the watchers hear. [docs/rules/taildrop.md]
+ */
+import type { Node } from '../../../src-contract/control/map.ts'
+import { idText } from '../../../src-contract/ids.ts'
+import type { FileTarget } from '../../../src-contract/localapi/files.ts'
+import type { Notify } from '../../../src-contract/localapi/notify.ts'
+import type { Netmap } from '../../../src-protocol/machines/netmap.ts'
+import {
+  isFileSharingOn,
+  isWorthTrying,
+  type TargetReason,
+  whyNotTarget,
+} from '../../../src-protocol/machines/taildrop/who-may.ts'
+import { nodeAddresses, peerApiUrls } from '../node-text.ts'
+import { peerCapabilities } from '../peer-capabilities.ts'
+import type { Inbox } from './inbox.ts'
+
+export interface TaildropView {
+  readonly netmap: Netmap | undefined
+  readonly isRunning: boolean
+}
+
+export interface TaildropOptions {
+  readonly inbox: Inbox
+}
+
+export class Taildrop {
+  readonly inbox: Inbox
+  /** News for the watchers. */
+  tell: (fields: Partial<Notify>) => void = () => {}
+
+  constructor({ inbox }: TaildropOptions) {
+    this.inbox = inbox
+    inbox.onIncoming = (IncomingFiles) => this.tell({ IncomingFiles: [...IncomingFiles] })
+    inbox.onWaiting = () => this.tell({})
+  }
+
+  /** Goes with every message of the bus. */
+  get common(): Partial<Notify> {
+    return this.inbox.isWaiting ? { FilesWaiting: {} } : {}
+  }
+
+  /** Whose network this is; undefined = none. Cheap while it stays. */
+  configure(netmap: Netmap | undefined): void {
+    this.inbox.setOwner(netmap === undefined ? undefined : ownerOf(netmap))
+  }
+
+  /** By name; a reason in words when there can be none at all. */
+  targets(view: TaildropView): readonly FileTarget[] | 'not-running' | 'not-allowed' {
+    const { netmap, isRunning } = view
+    if (!isRunning || netmap === undefined) return 'not-running'
+    if (!isFileSharingOn(netmap.self)) return 'not-allowed'
+    const found: FileTarget[] = []
+    for (const peer of netmap.peers.values()) {
+      const [url] = peerApiUrls(peer)
+      if (url === undefined || !isWorthTrying(whyNot(view, peer), true)) continue
+      found.push({ Node: peer, PeerAPIURL: url })
+    }
+    return found.sort((a, b) => (a.Node.Name < b.Node.Name ? -1 : 1))
+  }
+
+  close(): void {
+    this.inbox.close()
+  }
+}
+
+export function whyNot({ netmap, isRunning }: TaildropView, peer: Node): TargetReason {
+  const [source] = nodeAddresses(peer)
+  return whyNotTarget({
+    isRunning,
+    self: netmap?.self,
+    peer,
+    hasPeerApi: peerApiUrls(peer).length > 0,
+    grantedToPeer: netmap === undefined || source === undefined ? null : peerCapabilities(netmap, false, source),
+  })
+}
+
+/** The name of a folder: what comes from a server stays one plain word. */
+function ownerOf({ self, userProfiles }: Netmap): string {
+  const login = userProfiles.get(idText(self.User))?.LoginName ?? ''
+  return `${login
+    .replaceAll('@', '-')
+    .replace(/[^A-Za-z0-9._-]/g, '_')
+    .slice(0, 100)}-uid-${idText(self.User)}`
+}

@@ -1,0 +1,102 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { FileTarget } from '../../src-contract/localapi/files.ts'
+import { taildropTarget } from '../../src-contract/localapi/status.ts'
+import { firstMap, TestDaemon, testNode } from './test-daemon.contract-suite.ts'
+
+const CapMap = { 'https://tailscale.com/cap/file-sharing': [] }
+const Hostinfo = { OS: 'linux', Services: [{ Proto: 'peerapi4', Port: 5000 }] }
+let daemon: TestDaemon
+beforeEach(async () => {
+  daemon = await TestDaemon.open()
+})
+afterEach(() => daemon.close())
+
+const inbox = () => join(daemon.folder, 'files', 'ada--uid-1')
+function waiting(...names: string[]): void {
+  mkdirSync(inbox(), { recursive: true })
+  for (const name of names) writeFileSync(join(inbox(), name), name)
+}
+
+test('[LA-9] targets: who can be sent to, by name; the rest says why not in status', async () => {
+  expect((await daemon.call('GET', 'file-targets')).text).toBe('not connected to the tailnet\n')
+  await daemon.join()
+  expect((await daemon.call('GET', 'file-targets')).text).toBe('file sharing not enabled by Tailscale admin\n')
+  const Peers = [
+    testNode(4, { Name: 'zoe.example.', Hostinfo }),
+    testNode(3, { Name: 'bob.example.', Hostinfo, Online: false }),
+    testNode(5, { Name: 'old.example.' }),
+    testNode(6, { Name: 'others.example.', Hostinfo, User: 2 }),
+    testNode(7, { Name: 'tv.example.', Hostinfo: { ...Hostinfo, OS: 'tvOS' } }),
+  ]
+  daemon.control.send(firstMap({ Node: testNode(1, { CapMap }), Peers }))
+  const answer = (await daemon.call('GET', 'file-targets', { uid: 1000 })).json as FileTarget[]
+  expect(answer.map(({ Node, PeerAPIURL }) => [Node.Name, PeerAPIURL])).toEqual([
+    ['bob.example.', 'http://100.64.0.3:5000'],
+    ['zoe.example.', 'http://100.64.0.4:5000'],
+  ])
+  const { Peer } = await daemon.backend.status(true)
+  const reasons = Object.values(Peer ?? {}).map(({ DNSName, TaildropTarget }) => [
+    DNSName.split('.')[0],
+    TaildropTarget,
+  ])
+  expect(Object.fromEntries(reasons)).toEqual({
+    zoe: taildropTarget.available,
+    bob: taildropTarget.offline,
+    old: taildropTarget.noPeerApi,
+    others: taildropTarget.ownedByOtherUser,
+    tv: taildropTarget.unsupportedOs,
+  })
+})
+
+test('[LA-9] files: listed, read with their length, deleted; for those who may write only', async () => {
+  expect((await daemon.call('GET', 'files/')).text).toBe('null\n')
+  waiting('b', 'a #1', 'x.n2.partial')
+  await daemon.join()
+  expect((await daemon.call('GET', 'files/')).json).toEqual([
+    { Name: 'a #1', Size: 4 },
+    { Name: 'b', Size: 1 },
+  ])
+  const file = await daemon.call('GET', 'files/a%20%231')
+  expect([file.status, file.headers['content-length'], file.headers['transfer-encoding'], file.text]).toEqual([
+    200,
+    '4',
+    undefined,
+    'a #1',
+  ])
+  expect((await daemon.call('HEAD', 'files/a%20%231')).headers['content-length']).toBe('4')
+  for (const path of ['files/', 'files/b']) expect((await daemon.call('GET', path, { uid: 1000 })).status).toBe(403)
+  expect((await daemon.call('DELETE', 'files/b', { uid: 1000 })).status).toBe(403)
+  expect((await daemon.call('DELETE', 'files/b', { uid: 0 })).status).toBe(204)
+  expect((await daemon.call('DELETE', 'files/b')).status).toBe(500)
+  expect((await daemon.call('GET', 'files/b')).status).toBe(500)
+  for (const bad of ['..%2fstate', '%ff', 'x.n2.partial'])
+    expect((await daemon.call('GET', `files/${bad}`)).status, bad).toBe(400)
+  expect(readdirSync(inbox()).sort()).toEqual(['a #1', 'x.n2.partial'])
+})
+
+test('[LA-9] waiting for a file: at once when one comes, null when the time is over', async () => {
+  await daemon.join()
+  expect((await daemon.call('GET', 'files/?waitsec=x')).status).toBe(400)
+  expect((await daemon.call('GET', 'files/?waitsec=1')).text).toBe('null\n')
+  const coming = daemon.call('GET', 'files/?waitsec=60')
+  const body = (async function* () {
+    yield Buffer.from('hello')
+  })()
+  const file = { name: 'new', sender: 'n2', offset: 0, length: 5, body, cut: () => {} }
+  expect(await daemon.taildrop.inbox.receive(file)).toEqual({ kind: 'done', name: 'new', bytes: 5 })
+  expect((await coming).json).toEqual([{ Name: 'new', Size: 5 }])
+})
+
+test('[LA-6] while files wait, every message of the bus says so', async () => {
+  waiting('a')
+  await daemon.join()
+  await daemon.until(() => daemon.taildrop.inbox.isWaiting)
+  const watch = await daemon.watch(2)
+  expect(await watch.find(() => true)).toMatchObject({ State: 6, FilesWaiting: {} })
+  await daemon.call('DELETE', 'files/a')
+  const after = await watch.find((notify) => notify.State === null)
+  expect(after.FilesWaiting).toBeUndefined()
+  watch.close()
+})
