@@ -43,6 +43,7 @@ async function pintailCli(line: string | string[], more: Partial<Terminal> = {})
     interrupted: interrupt.signal,
     now: () => Date.parse('2026-03-01T12:00:00Z'),
     sleep: () => new Promise((resolve) => setImmediate(resolve)),
+    isInteractive: false,
     confirm: async () => false,
     readFile: async () => 'file-key-1\n',
     readInput: async () => '',

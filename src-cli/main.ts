@@ -30,10 +30,12 @@ const terminal: Terminal = {
   interrupted: interrupted.signal,
   now: () => Date.now(),
   sleep: (ms, signal) => sleep(ms, undefined, signal === undefined ? {} : { signal }),
-  confirm: async (question) => {
+  isInteractive: process.stdin.isTTY === true,
+  confirm: async (question, signal) => {
     if (!process.stdin.isTTY) return false
     const lines = createInterface({ input: process.stdin, output: process.stdout })
-    const answer = await lines.question(`${question} [y/N] `, { signal: interrupted.signal }).catch(() => '')
+    const ends = signal === undefined ? interrupted.signal : AbortSignal.any([interrupted.signal, signal])
+    const answer = await lines.question(`${question} [y/N] `, { signal: ends }).catch(() => '')
     lines.close()
     return /^y(es)?$/i.test(answer.trim())
   },

@@ -43,8 +43,10 @@ export interface Terminal {
   readonly interrupted: AbortSignal
   now(): number
   sleep(ms: number, signal?: AbortSignal): Promise<void>
-  /** Asks a yes/no question; false when nobody can answer. */
-  confirm(question: string): Promise<boolean>
+  /** A person sits in front of it, who can be asked. */
+  readonly isInteractive: boolean
+  /** Asks a yes/no question; false when nobody can answer, or not before the signal. */
+  confirm(question: string, signal?: AbortSignal): Promise<boolean>
   readFile(path: string): Promise<string>
   readInput(): Promise<string>
   localAddresses(): readonly string[]

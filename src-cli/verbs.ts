@@ -1,5 +1,6 @@
 /** The table of all verbs, in the order in which help shows them. */
 import { bypass } from './commands/bypass.ts'
+import { changes } from './commands/changes.ts'
 import { dns } from './commands/dns.ts'
 import { down, logout } from './commands/down.ts'
 import { exitNode } from './commands/exit-node.ts'
@@ -39,6 +40,7 @@ export const pintail: Verb = {
     version,
     exitNode,
     bypass,
+    changes,
     dns,
     whois,
     whoami,

@@ -2,6 +2,8 @@
 import type { LocalClient } from '../../src-client/local-client.ts'
 import type { BypassReport, BypassSetting, BypassSuggestion } from '../../src-contract/localapi/bypass.ts'
 import { bypassText, mustHave, parseBypassText, readBypass, writeBypass } from '../settings/bypass.ts'
+import { acceptRiskFlag } from '../settings/risk.ts'
+import { asksForSafety, makeChange, safeApplyFlags } from '../settings/safe-apply.ts'
 import { goJson } from '../text/go-json.ts'
 import { alignTabs } from '../text/table.ts'
 import { CommandError, type Invocation, refuseArgs, type Verb } from '../verb.ts'
@@ -58,7 +60,7 @@ export const bypass: Verb = {
       args: '<entry…>',
       details: WORDS,
       examples: ['pintail bypass add 10.0.0.0/16', 'pintail bypass add interface:wt0 *.corp.example'],
-      flags: [jsonFlag],
+      flags: [jsonFlag, ...safeApplyFlags, acceptRiskFlag],
       run: (call) => change(call, (now, words) => merge(now, words)),
     },
     {
@@ -66,7 +68,7 @@ export const bypass: Verb = {
       summary: 'Remove entries',
       args: '<entry…>',
       examples: ['pintail bypass remove interface:wt0'],
-      flags: [jsonFlag],
+      flags: [jsonFlag, ...safeApplyFlags, acceptRiskFlag],
       run: (call) => change(call, (now, words) => without(now, words)),
     },
   ],
@@ -79,8 +81,10 @@ async function change(
   if (call.args.length === 0) throw new CommandError(`name an entry: ${call.path} 10.0.0.0/16`)
   const client: LocalClient = await call.connect()
   const { Setting } = await readBypass(client)
-  say(call, await writeBypass(client, edit(Setting, parseBypassText(call.args.join(',')))))
-  return 0
+  const Bypass = edit(Setting, parseBypassText(call.args.join(',')))
+  const code = await makeChange(call, client, { Bypass }, async () => void (await writeBypass(client, Bypass)))
+  if (code === 0 && !asksForSafety(call)) say(call, await readBypass(client))
+  return code
 }
 
 function merge(now: BypassSetting, more: BypassSetting): BypassSetting {

@@ -1,9 +1,11 @@
 /** `pintail up`: connect, with the whole set of settings as the wish. [docs/rules/cli.md CLI-3] */
-import { defaultPrefs, type Prefs } from '../../src-contract/localapi/prefs.ts'
+import type { LocalClient } from '../../src-client/local-client.ts'
+import { defaultPrefs, type MaskedPrefs, type Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { Status } from '../../src-contract/localapi/status.ts'
 import { isSameControl, lostSettingsMessage } from '../settings/lost-settings.ts'
 import { checkTypedPrefs, DEFAULT_CONTROL_URL, maskFor, upPrefFlags } from '../settings/pref-flags.ts'
 import { askLoseSsh } from '../settings/risk.ts'
+import { asksForSafety, makeChange, safeApplyFlags } from '../settings/safe-apply.ts'
 import { durationText } from '../text/duration.ts'
 import { goJson } from '../text/go-json.ts'
 import { CommandError, type Invocation, refuseArgs, type Verb } from '../verb.ts'
@@ -28,11 +30,12 @@ mentioned, and prints the command that keeps it, unless --reset is given. To cha
     { name: 'reset', kind: 'bool', help: 'settings that are not mentioned go back to their defaults', default: false },
     { name: 'force-reauth', kind: 'bool', help: 'sign in again; the connection may go down meanwhile', default: false },
     { name: 'json', kind: 'bool', help: 'progress as JSON', default: false },
+    ...safeApplyFlags,
   ],
   run,
 }
 
-async function run(call: Invocation): Promise<undefined> {
+async function run(call: Invocation): Promise<number> {
   refuseArgs(call)
   const { flags, terminal } = call
   const authKey = await readAuthKey(call)
@@ -60,21 +63,32 @@ async function run(call: Invocation): Promise<undefined> {
   await warnAboutSettings(client, terminal, wanted, { netfilter: flags.given('netfilter-mode'), routes: true })
 
   const isKnownLogin = Boolean(current.Config?.UserProfile?.LoginName)
-  if (flags.typed.length === 0 && isKnownLogin && status.BackendState !== 'NeedsLogin') {
-    await client.editPrefs({ WantRunning: true, WantRunningSet: true })
-    await printUpHealth(client, terminal)
-    return
+  if (isBare(flags) && isKnownLogin && status.BackendState !== 'NeedsLogin') {
+    const Prefs = { WantRunning: true, WantRunningSet: true }
+    return edit(call, client, Prefs)
   }
   const sameTags = String(current.AdvertiseTags ?? '') === String(wanted.AdvertiseTags ?? '')
   if (isRunning && !forceReauth && authKey === '' && sameControl && sameTags) {
     const changed = upPrefFlags.filter(({ spec }) => flags.bool('reset') || flags.given(spec.name))
     await client.checkPrefs(wanted)
-    await client.editPrefs({ ...maskFor(changed, wanted), WantRunning: true, WantRunningSet: true })
-    if (flags.bool('json')) terminal.out(`${goJson({ BackendState: 'Running' }, '  ')}\n`)
-    await printUpHealth(client, terminal)
-    return
+    return edit(call, client, { ...maskFor(changed, wanted), WantRunning: true, WantRunningSet: true }, 'Running')
   }
+  if (asksForSafety(call))
+    throw new CommandError(
+      'signing in cannot be shown or taken back: --dry-run and --confirm-within need a machine that is connected',
+    )
   await bringUp(call, { client, prefs: wanted, status, authKey, forceReauth, json: flags.bool('json') })
+  return 0
+}
+
+async function edit(call: Invocation, client: LocalClient, Prefs: MaskedPrefs, reached?: 'Running'): Promise<number> {
+  const { flags, terminal } = call
+  const code = await makeChange(call, client, { Prefs }, async () => {
+    await client.editPrefs(Prefs)
+    if (reached !== undefined && flags.bool('json')) terminal.out(`${goJson({ BackendState: reached }, '  ')}\n`)
+  })
+  if (code === 0 && !flags.bool('dry-run')) await printUpHealth(client, terminal)
+  return code
 }
 
 export function sshWarning(on: boolean): string {
@@ -109,12 +123,17 @@ function carryOver({ flags, terminal }: Invocation, wanted: Prefs, current: Pref
 }
 
 function refuseToLose({ flags, terminal }: Invocation, current: Prefs, wanted: Prefs, status: Status): void {
-  if (flags.typed.length === 0 && current.Config?.UserProfile?.LoginName && status.BackendState !== 'NeedsLogin') return
+  if (isBare(flags) && current.Config?.UserProfile?.LoginName && status.BackendState !== 'NeedsLogin') return
   const typed = new Map(flags.typed.map((name) => [name, typedText(flags, name)]))
   const message = lostSettingsMessage({ current, wanted, status, typed, platform: terminal.platform })
   if (message !== undefined) throw new CommandError(message)
 }
 
 function typedText(flags: Invocation['flags'], name: string): string {
-  return name === 'timeout' ? durationText(flags.ms('timeout') * 1e6) : flags.text(name)
+  return name === 'timeout' || name === 'confirm-within' ? durationText(flags.ms(name) * 1e6) : flags.text(name)
+}
+
+/** How a change is made is no setting. */
+function isBare(flags: Invocation['flags']): boolean {
+  return flags.typed.every((name) => safeApplyFlags.some((flag) => flag.name === name))
 }
