@@ -237,7 +237,8 @@ describe.each(endKinds())('$name', ({ open }) => {
       b.path.removePeer(2)
       b.receive(A_AT, ...a.sent.map((d) => d.bytes))
       await turn()
-      expect(kinds(b)).toEqual(['datagram'])
+      expect(kinds(b)).toEqual([])
+      expect(b.path.stats().drops).toEqual({ 'in-unknown-index': 1 })
     })
   })
 
@@ -286,12 +287,22 @@ describe.each(endKinds())('$name', ({ open }) => {
       expect(a.path.stats().drops).toEqual({ 'out-no-path': 1 })
     })
 
-    test('[WG-9.7] what is not ours to open comes up: handshakes, disco, STUN, unknown indices; less is dropped', async () => {
+    test('[WG-9.7] what is not to be opened comes up: handshakes, disco, STUN; less is dropped', async () => {
       const { a } = await pair()
-      const datagrams = [new Uint8Array(148).fill(1, 0, 1), new Uint8Array(32).fill(4, 0, 1), new Uint8Array(20)]
+      const datagrams = [new Uint8Array(148).fill(1, 0, 1), new Uint8Array(31).fill(4, 0, 1), new Uint8Array(20)]
       a.receive(B_AT, ...datagrams, new Uint8Array(1).fill(7), new Uint8Array(0))
       expect(a.events).toEqual(datagrams.map((bytes) => ({ kind: 'datagram', from: B_AT, bytes })))
       expect(a.path.stats().drops).toEqual({ 'in-short': 2 })
+    })
+
+    test('transport data of a session that is over is dropped where it comes in, whichever way', async () => {
+      const { a } = await pair()
+      const stray = new Uint8Array(1_300).fill(4, 0, 1)
+      a.receive(B_AT, stray.slice(), stray.slice(0, 32), Uint8Array.of(0, 0, 0x7a, 0x12, 0, 0, 9, 0, ...stray))
+      a.path.receiveFromRelay(1, stray.slice())
+      await turn()
+      expect(a.events).toEqual([])
+      expect(a.path.stats().drops).toEqual({ 'in-unknown-index': 4 })
     })
 
     test('one activity per peer and delivery, however many packets', async () => {

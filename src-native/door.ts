@@ -110,7 +110,7 @@ export type DoorEvent =
   | Activity
   /** First valid datagram under `next`: it is `current` now and the handshake is complete. */
   | { readonly kind: 'confirmed'; readonly peer: PeerId; readonly localIndex: number }
-  /** A datagram that is not transport data of a known keypair: handshake, cookie, disco, STUN, or noise. */
+  /** A datagram that is not transport data: handshake, cookie, disco, STUN, or noise. */
   | { readonly kind: 'datagram'; readonly from: IpPort; readonly bytes: Uint8Array }
   /** A sealed datagram for the relay. */
   | { readonly kind: 'toRelay'; readonly peer: PeerId; readonly bytes: Uint8Array }

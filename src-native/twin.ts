@@ -348,12 +348,11 @@ class Twin implements DataPath {
 
   receiveFromRelay(_peer: PeerId, bytes: Uint8Array): void {
     // Which peer the relay names is not proof; the keypair is.
-    const keys = bytes.length >= MIN_TRANSPORT_BYTES ? this.#keysOf(bytes) : undefined
-    if (keys === undefined) {
+    if (!isTransport(bytes)) {
       this.#up.drop('in-unknown-index')
       return
     }
-    this.#open(keys, bytes, 'relay')
+    this.#openAny(bytes, 'relay')
     this.#up.plan()
   }
 
@@ -374,13 +373,14 @@ class Twin implements DataPath {
       return
     }
     const inner = isGeneveWireGuard(bytes) ? bytes.subarray(GENEVE_BYTES) : bytes
-    const keys = inner.length >= MIN_TRANSPORT_BYTES ? this.#keysOf(inner) : undefined
-    if (keys === undefined) this.#up.push({ kind: 'datagram', from: from.text(), bytes: bytes.slice() })
-    else this.#open(keys, inner, from)
+    if (isTransport(inner)) this.#openAny(inner, from)
+    else this.#up.push({ kind: 'datagram', from: from.text(), bytes: bytes.slice() })
   }
 
-  #keysOf(bytes: Uint8Array): TransportKeys | undefined {
-    return getU32(bytes, 0) === 4 ? this.#keys.get(getU32(bytes, 4)) : undefined
+  #openAny(datagram: Uint8Array, from: DatagramSource | 'relay'): void {
+    const keys = this.#keys.get(getU32(datagram, 4))
+    if (keys === undefined) this.#up.drop('in-unknown-index')
+    else this.#open(keys, datagram, from)
   }
 
   #open(keys: TransportKeys, datagram: Uint8Array, from: DatagramSource | 'relay'): void {
@@ -559,6 +559,10 @@ class Twin implements DataPath {
 /** A node has one address of 100.64.0.0/10; what else it may use is behind it. */
 function ownV4(allowed: readonly ParsedPrefix[]): number {
   return allowed.find(({ family, bits, w0 }) => family === 4 && bits === 32 && w0 >>> 22 === 0x64400000 >>> 22)?.w0 ?? 0
+}
+
+function isTransport(bytes: Uint8Array): boolean {
+  return bytes.length >= MIN_TRANSPORT_BYTES && getU32(bytes, 0) === 4
 }
 
 function isGeneveWireGuard(bytes: Uint8Array): boolean {

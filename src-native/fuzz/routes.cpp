@@ -120,6 +120,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         if (best == nullptr || c.prefix.bits > best->prefix.bits) best = &c;
       }
       const Peer* found = tables.route(v6, ip);
+      for (const auto& [id, prefixes] : owned) CHECK(tables.owns(*tables.peer(id), v6, ip) == tables.peer(id)->owns(v6, ip));
       CHECK(best == nullptr ? found == nullptr : found != nullptr && found->id == best->peer);
     }
   }

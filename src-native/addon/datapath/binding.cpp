@@ -56,7 +56,7 @@ class Call : public Arguments {
 napi_value bytesOf(napi_env env, const std::vector<uint8_t>& bytes) {
   void* data = nullptr;
   napi_value buffer = nullptr;
-  napi_create_arraybuffer(env, bytes.size(), &data, &buffer);
+  if (napi_create_arraybuffer(env, bytes.size(), &data, &buffer) != napi_ok) return nullptr;
   if (!bytes.empty()) memcpy(data, bytes.data(), bytes.size());
   return buffer;
 }
@@ -415,7 +415,7 @@ napi_value stats(napi_env env, napi_callback_info info) {
   napi_value buffer = nullptr;
   napi_value peers = nullptr;
   void* data = nullptr;
-  napi_create_arraybuffer(env, table.size() * 5 * sizeof(double), &data, &buffer);
+  if (napi_create_arraybuffer(env, table.size() * 5 * sizeof(double), &data, &buffer) != napi_ok) return nullptr;
   napi_create_typedarray(env, napi_float64_array, table.size() * 5, buffer, 0, &peers);
   double* at = static_cast<double*>(data);
   for (const auto& [id, peer] : table) {
@@ -480,20 +480,8 @@ napi_value feedHost(napi_env env, napi_callback_info info) {
   if (call.path == nullptr || !call.readBytes(1, bytes, size)) return nullptr;
   std::vector<uint8_t> copy;
   copied(copy, bytes, size);
-  OffloadHeader header;
-  if (size <= sizeof header) return nullptr;
-  memcpy(&header, copy.data(), sizeof header);
-  uint8_t* packet = copy.data() + sizeof header;
-  const uint32_t length = static_cast<uint32_t>(size - sizeof header);
   Segments segments;
-  if (!segments.open(header, packet, length, kMaxSuperPacket)) {
-    call.path->counters().fault(Fault::kOffloadHeader);
-    return nullptr;
-  }
-  Lane& lane = call.path->lane();
-  call.path->tables().lock.lock_shared();
-  call.path->engine().fromHost(lane, segments, packet, length);
-  call.path->tables().lock.unlock_shared();
+  call.path->fromInterface(call.path->lane(), segments, copy.data(), static_cast<uint32_t>(size), true);
   return nullptr;
 }
 

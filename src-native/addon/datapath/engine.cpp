@@ -28,6 +28,8 @@ void putLittle32(uint8_t* at, uint32_t value) {
   for (int i = 0; i < 4; i++) at[i] = static_cast<uint8_t>(value >> i * 8);
 }
 
+bool isTransport(const uint8_t* bytes, uint32_t size) { return size >= kMinTransport && little32(bytes) == kTransportData; }
+
 bool isGeneveWireGuard(const uint8_t* b) {
   return b[2] == 0x7a && b[3] == 0x12 && (b[0] & 0xc0) == 0 && (b[1] & 0x3f) == 0 && b[7] == 0;
 }
@@ -262,9 +264,6 @@ void Engine::seal(Lane& lane, Peer& peer, const Destination& to, uint32_t length
   if (to.relay) up_.push({.kind = UpKind::kToRelay, .peer = peer.id, .bytes = sealed, .size = size});
 }
 
-Keypair* Engine::keypairOf(const uint8_t* bytes, uint32_t size) const {
-  return size >= kMinTransport && little32(bytes) == kTransportData ? tables_.keypair(little32(bytes + 4)) : nullptr;
-}
 
 void Engine::fromNetwork(Lane& lane, uint8_t* bytes, uint32_t size, const Address& from) {
   if (size < kMinDatagram) {
@@ -272,23 +271,31 @@ void Engine::fromNetwork(Lane& lane, uint8_t* bytes, uint32_t size, const Addres
     return;
   }
   const uint32_t before = isGeneveWireGuard(bytes) ? kGeneveBytes : 0;
-  Keypair* keys = keypairOf(bytes + before, size - before);
-  if (keys == nullptr) {
+  if (!isTransport(bytes + before, size - before)) {
     up_.push({.kind = UpKind::kDatagram, .address = &from, .bytes = bytes, .size = size});
     return;
   }
-  open(lane, *keys, bytes + before, size - before, &from);
+  openAny(lane, bytes + before, size - before, &from);
 }
 
 // Which peer the relay names is not proof; the keypair is.
 void Engine::fromRelay(Lane& lane, uint8_t* bytes, uint32_t size) {
-  Keypair* keys = keypairOf(bytes, size);
-  if (keys == nullptr) {
+  if (!isTransport(bytes, size)) {
     counters_.drop(Drop::kInUnknownIndex);
     return;
   }
   lane.heard = nullptr;
-  open(lane, *keys, bytes, size, nullptr);
+  openAny(lane, bytes, size, nullptr);
+}
+
+// Of a session that is over there may be a flood: a peer takes a while to notice. JavaScript has no use for it.
+void Engine::openAny(Lane& lane, uint8_t* datagram, uint32_t size, const Address* from) {
+  Keypair* keys = tables_.keypair(little32(datagram + 4));
+  if (keys == nullptr) {
+    counters_.drop(Drop::kInUnknownIndex);
+    return;
+  }
+  open(lane, *keys, datagram, size, from);
 }
 
 void Engine::open(Lane& lane, Keypair& keys, uint8_t* datagram, uint32_t size, const Address* from) {
@@ -350,9 +357,7 @@ void Engine::fromPeer(Lane& lane, Peer& peer, uint8_t* padded, uint32_t length) 
     return;
   }
   // A router has thousands of prefixes, most peers two: the short list first.
-  const bool owns = peer.allowed.size() <= 8 ? peer.owns(p.v6, p.source)
-                                             : tables_.route(p.v6, p.source) == &peer || peer.owns(p.v6, p.source);
-  if (!owns) {
+  if (!(peer.allowed.size() <= 8 ? peer.owns(p.v6, p.source) : tables_.owns(peer, p.v6, p.source))) {
     counters_.drop(Drop::kInSource);
     return;
   }

@@ -65,7 +65,7 @@ class Engine {
   // `fill(target)` writes the `length` bytes of the packet; called exactly once, also when it goes nowhere.
   template <typename Fill>
   void seal(Lane& lane, Peer& peer, const Destination& to, uint32_t length, Fill fill);
-  Keypair* keypairOf(const uint8_t* bytes, uint32_t size) const;
+  void openAny(Lane& lane, uint8_t* datagram, uint32_t size, const Address* from);
   void open(Lane& lane, Keypair& keys, uint8_t* datagram, uint32_t size, const Address* from);
   void fromPeer(Lane& lane, Peer& peer, uint8_t* padded, uint32_t length);
   // A packet of our own, also when it goes on behalf of a peer's.

@@ -6,19 +6,16 @@ namespace pintail {
 
 FlowTable::FlowTable() { std::fill(buckets_, buckets_ + kBuckets, kNone); }
 
-uint32_t FlowTable::Key::bucket() const {
-  uint64_t h = (static_cast<uint64_t>(kind) << 32 | ports) * 0x9e3779b97f4a7c15u;
-  for (const Ip* ip : {&source, &destination}) {
-    h = (h ^ (static_cast<uint64_t>(ip->w[0]) << 32 | ip->w[1])) * 0xc2b2ae3d27d4eb4fu;
-    h = (h ^ h >> 29 ^ (static_cast<uint64_t>(ip->w[2]) << 32 | ip->w[3])) * 0x165667b19e3779f9u;
-  }
-  return static_cast<uint32_t>(h >> 40) & (kBuckets - 1);
+uint32_t FlowTable::bucketOf(const Key& key) const {
+  const Ip& s = key.source;
+  const Ip& d = key.destination;
+  return hash_({key.kind, key.ports, s.w[0], s.w[1], s.w[2], s.w[3], d.w[0], d.w[1], d.w[2], d.w[3]}) & (kBuckets - 1);
 }
 
 void FlowTable::addReverse(const PacketFields& p) {
   const Key key{static_cast<uint32_t>(p.protocol) << 8 | (p.v6 ? 6u : 4u),
                 static_cast<uint32_t>(p.destinationPort) << 16 | p.sourcePort, p.destination, p.source};
-  const uint32_t bucket = key.bucket();
+  const uint32_t bucket = bucketOf(key);
   std::lock_guard<std::mutex> lock(mutex_);
   uint16_t slot = find(key, bucket);
   if (slot == kNone) {
@@ -36,7 +33,7 @@ void FlowTable::addReverse(const PacketFields& p) {
 bool FlowTable::has(const PacketFields& p) {
   const Key key{static_cast<uint32_t>(p.protocol) << 8 | (p.v6 ? 6u : 4u),
                 static_cast<uint32_t>(p.sourcePort) << 16 | p.destinationPort, p.source, p.destination};
-  const uint32_t bucket = key.bucket();
+  const uint32_t bucket = bucketOf(key);
   std::lock_guard<std::mutex> lock(mutex_);
   const uint16_t slot = find(key, bucket);
   if (slot == kNone) return false;
@@ -57,7 +54,7 @@ uint16_t FlowTable::find(const Key& key, uint32_t bucket) const {
 uint16_t FlowTable::evict() {
   const uint16_t slot = oldest_;
   unlink(slot);
-  uint16_t* link = &buckets_[flows_[slot].key.bucket()];
+  uint16_t* link = &buckets_[bucketOf(flows_[slot].key)];
   while (*link != slot) link = &flows_[*link].chain;
   *link = flows_[slot].chain;
   return slot;

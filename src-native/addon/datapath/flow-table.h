@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "keyed-hash.h"
 #include "packet-fields.h"
 
 namespace pintail {
@@ -30,7 +31,6 @@ class FlowTable {
     bool operator==(const Key& o) const {
       return kind == o.kind && ports == o.ports && source == o.source && destination == o.destination;
     }
-    uint32_t bucket() const;
   };
   struct Flow {
     Key key;
@@ -39,11 +39,13 @@ class FlowTable {
     uint16_t older = kNone;
   };
 
+  uint32_t bucketOf(const Key& key) const;
   uint16_t find(const Key& key, uint32_t bucket) const;
   uint16_t evict();
   void unlink(uint16_t slot);
   void pushNewest(uint16_t slot);
 
+  const KeyedHash<10> hash_;
   std::mutex mutex_;
   Flow flows_[kCapacity];
   uint16_t buckets_[kBuckets];

@@ -193,10 +193,7 @@ bool Path::sleep(pollfd* entries, uint32_t count) {
 
 // One packet or super-packet of the host.
 Path::HostRead Path::readHost(Lane& lane, Segments& segments, uint8_t* buffer) {
-  constexpr uint32_t kHeader = sizeof(OffloadHeader);
-  const bool hasHeader = offload_ != Offload::kNone;
-  uint8_t* const packet = buffer + kHeader;
-  const ssize_t got = hasHeader ? read(interface_, buffer, kHostBuffer) : read(interface_, packet, kHostBuffer - kHeader);
+  const ssize_t got = read(interface_, buffer, kHostBuffer);
   if (got < 0) {
     if (errno == EINTR) return HostRead::kPacket;
     if (errno == EAGAIN) return HostRead::kNothing;
@@ -205,19 +202,26 @@ Path::HostRead Path::readHost(Lane& lane, Segments& segments, uint8_t* buffer) {
     pauseAfterFault();
     return HostRead::kNothing;
   }
+  fromInterface(lane, segments, buffer, static_cast<uint32_t>(got), offload_ != Offload::kNone);
+  return HostRead::kPacket;
+}
+
+void Path::fromInterface(Lane& lane, Segments& segments, uint8_t* bytes, uint32_t size, bool hasHeader) {
   OffloadHeader header;
-  if (hasHeader) memcpy(&header, buffer, kHeader);
-  const uint32_t before = hasHeader ? kHeader : 0;
-  const uint32_t length = got < static_cast<ssize_t>(before) ? 0 : static_cast<uint32_t>(got) - before;
-  if (!segments.open(header, packet, length, kMaxSuperPacket)) {
+  const uint32_t before = hasHeader ? sizeof header : 0;
+  if (size < before) {
     counters_.fault(Fault::kOffloadHeader);
-    return HostRead::kPacket;
+    return;
+  }
+  memcpy(&header, bytes, before);
+  if (!segments.open(header, bytes + before, size - before, kMaxSuperPacket)) {
+    counters_.fault(Fault::kOffloadHeader);
+    return;
   }
   lane.nowMs = nowMs();
   tables_.lock.lock_shared();
-  engine_.fromHost(lane, segments, packet, length);
+  engine_.fromHost(lane, segments, bytes + before, size - before);
   tables_.lock.unlock_shared();
-  return HostRead::kPacket;
 }
 
 void Path::receiveLoop() {

@@ -53,6 +53,9 @@ class Path {
   // A copy that may be changed and lasts until flush(), which comes early when there are many.
   uint8_t* keep(const uint8_t* bytes, uint32_t size);
 
+  // What one read of the interface has brought: a packet or super-packet, behind its offload header if it has one. Changed in place.
+  void fromInterface(Lane& lane, Segments& segments, uint8_t* bytes, uint32_t size, bool hasHeader);
+
   // Tests: by hand instead of by threads.
   class Recorder;
   Recorder& recordInstead();

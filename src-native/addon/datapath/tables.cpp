@@ -35,6 +35,10 @@ Peer* Tables::route(bool v6, const Ip& destination) const {
   return owners == nullptr ? nullptr : owners->front();
 }
 
+bool Tables::owns(const Peer& peer, bool v6, const Ip& source) const {
+  return routes_.some(v6, source, [&peer](const Owners& owners) { return std::find(owners.begin(), owners.end(), &peer) != owners.end(); });
+}
+
 Keypair* Tables::keypair(uint32_t localIndex) const {
   const auto found = keypairs_.find(localIndex);
   return found == keypairs_.end() || found->second->dead.load(std::memory_order_acquire) ? nullptr : found->second;

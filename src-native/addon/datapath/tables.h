@@ -69,6 +69,8 @@ class Tables {
   // Look-ups; the caller holds the lock (JavaScript's thread needs none).
   Peer* peer(PeerId id) const;
   Peer* route(bool v6, const Ip& destination) const;
+  // As Peer::owns, for peers with many prefixes: costs the same however many.
+  bool owns(const Peer& peer, bool v6, const Ip& source) const;
   Keypair* keypair(uint32_t localIndex) const;
   const PacketFilter& filterFor(const Peer* peer) const { return peer != nullptr && peer->jailed ? *jailedFilter_ : *filter_; }
   bool isLocalService(bool v6, const Ip& destination) const {

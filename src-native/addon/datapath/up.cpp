@@ -10,6 +10,18 @@ constexpr size_t kHead = 60;
 void put(uint8_t* at, const void* value, size_t size) { memcpy(at, value, size); }
 }  // namespace
 
+Up::Source Up::sourceOf(UpKind kind) {
+  switch (kind) {
+    case UpKind::kDatagram:
+      return Source::kStrangers;
+    case UpKind::kTsmpMessage:
+    case UpKind::kEchoReply:
+      return Source::kPeers;
+    default:
+      return Source::kHost;
+  }
+}
+
 void Up::append(const UpRecord& record) {
   const size_t length = (kHead + record.size + 7) & ~size_t{7};
   const size_t start = waiting_.size();
@@ -43,11 +55,16 @@ void Up::push(const UpRecord& record) {
       if (hasTrouble_) return;
       hasTrouble_ = true;
     }
+    const size_t source = static_cast<size_t>(sourceOf(record.kind));
+    Share& share = shares_[source];
+    const Share& most = kMost[source];
     // That a session is confirmed is small and rare, and must not be lost.
-    if (waiting_.size() + record.size > kMaxWaiting && record.kind != UpKind::kConfirmed) {
+    if ((share.bytes + record.size > most.bytes || share.records >= most.records) && record.kind != UpKind::kConfirmed) {
       counters_.drop(Drop::kUpQueueFull);
       return;
     }
+    share.bytes += record.size;
+    share.records++;
     append(record);
     wake = !announced_;
     announced_ = true;
@@ -112,6 +129,7 @@ bool Up::take(std::vector<uint8_t>& records, uint64_t nowMs) {
   if (!active_.empty()) takenAtMs_.store(nowMs, std::memory_order_relaxed);
   active_.clear();
   hasActivity_.store(false, std::memory_order_relaxed);
+  for (Share& share : shares_) share = {};
   records.clear();
   records.swap(waiting_);
   return !records.empty();

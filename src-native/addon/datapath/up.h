@@ -61,7 +61,16 @@ class Up {
   bool take(std::vector<uint8_t>& records, uint64_t nowMs);
 
  private:
-  static constexpr size_t kMaxWaiting = 8 << 20;
+  // Who makes things wait. Each has a share of its own, so that none keeps out the others' – a stranger's noise the packets of
+  // this host, those the handshakes – and JavaScript is never handed more at once than it gets through in a moment.
+  enum class Source : uint8_t { kStrangers, kPeers, kHost, kCount };
+  struct Share {
+    size_t bytes;
+    uint32_t records;
+  };
+  static constexpr Share kMost[] = {{1 << 20, 4096}, {256 << 10, 1024}, {8 << 20, 65536}};
+  static_assert(sizeof kMost / sizeof *kMost == static_cast<size_t>(Source::kCount));
+  static Source sourceOf(UpKind kind);
   static constexpr uint64_t kActivityMs = 50;
   static constexpr uint64_t kSilenceMs = 3;
   void append(const UpRecord& record);
@@ -70,6 +79,7 @@ class Up {
   std::function<void()> wake_;
   std::mutex mutex_;
   std::vector<uint8_t> waiting_;
+  Share shares_[static_cast<size_t>(Source::kCount)] = {};
   std::vector<Peer*> active_;
   Address lastFailed_;
   bool hasFailed_ = false;

@@ -72,10 +72,8 @@ bool ViaFlows::giveUp(const ViaTuple& tuple, uint64_t nowMs) {
   return true;
 }
 
-uint32_t ViaFlows::bucketOf(const ViaTuple& tuple) {
-  uint64_t h = (static_cast<uint64_t>(tuple.source) << 32 | tuple.destination) * 0x9e3779b97f4a7c15u;
-  h = (h ^ h >> 29 ^ (static_cast<uint64_t>(tuple.protocol) << 32 | tuple.ports)) * 0xc2b2ae3d27d4eb4fu;
-  return static_cast<uint32_t>(h >> 40) & (kBuckets - 1);
+uint32_t ViaFlows::bucketOf(const ViaTuple& tuple) const {
+  return hash_({tuple.protocol, tuple.ports, tuple.source, tuple.destination}) & (kBuckets - 1);
 }
 
 uint16_t ViaFlows::find(const ViaTuple& tuple) const {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <mutex>
 
+#include "keyed-hash.h"
 #include "packet-fields.h"
 #include "peer.h"
 
@@ -57,7 +58,7 @@ class ViaFlows {
     void use(uint8_t tcpFlags, uint64_t nowMs);
   };
 
-  static uint32_t bucketOf(const ViaTuple& tuple);
+  uint32_t bucketOf(const ViaTuple& tuple) const;
   uint16_t find(const ViaTuple& tuple) const;
   uint16_t add(const ViaTuple& tuple);
   void remove(uint16_t slot);
@@ -66,6 +67,7 @@ class ViaFlows {
   void pushNewest(uint16_t slot);
   void touch(uint16_t slot);
 
+  const KeyedHash<4> hash_;
   std::mutex mutex_;
   Flow flows_[kCapacity];
   uint16_t buckets_[kBuckets];
