@@ -16,6 +16,7 @@ import type { Notify } from '../src-contract/localapi/notify.ts'
 import type { PingResult, PingType, WhoIs } from '../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReports, PintailFeatures } from '../src-contract/localapi/pintail.ts'
 import type { LoginProfile, MaskedPrefs, Prefs, StartOptions } from '../src-contract/localapi/prefs.ts'
+import type { RouteExplanation } from '../src-contract/localapi/route-explain.ts'
 import type { Status } from '../src-contract/localapi/status.ts'
 import { parseLossless, writeLossless } from './json.ts'
 import { LocalApiError } from './local-api-error.ts'
@@ -43,6 +44,9 @@ export interface ExitNodeSuggestion {
 const PREFIX = '/localapi/v0/'
 /** Commands may have to wait for control or for the operating system. */
 const COMMAND_TIMEOUT_MS = 60_000
+
+/** Names are looked up, and others may be asking, too. */
+const EXPLAIN_TIMEOUT_MS = 30_000
 
 export class LocalClient {
   readonly socketPath: string
@@ -221,6 +225,29 @@ export class LocalClient {
   /** undefined: not our daemon. */
   pendingChanges(options: CallOptions = {}): Promise<ChangesReport | undefined> {
     return orUndefined(this.#object<ChangesReport>('GET', 'pintail/changes', options))
+  }
+
+  /** undefined: not our daemon. What cannot be asked is a {@link LocalApiError} with a sentence. */
+  explainRoute(
+    asked: { to: string; from?: string; uid?: number; user?: string; proto?: string; port?: number },
+    options: CallOptions = {},
+  ): Promise<RouteExplanation | undefined> {
+    const { to, from, uid, user, proto, port } = asked
+    const query = {
+      to,
+      from: from || undefined,
+      uid,
+      user: user || undefined,
+      proto: proto || undefined,
+      port: port || undefined,
+    }
+    return orUndefined(
+      this.#object<RouteExplanation>('GET', 'pintail/route-explain', {
+        timeoutMs: EXPLAIN_TIMEOUT_MS,
+        ...options,
+        query,
+      }),
+    )
   }
 
   /** Resolves when the daemon has registered the watcher. */

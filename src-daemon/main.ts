@@ -35,6 +35,7 @@ import { openLinuxNetworkMonitor } from './io/netmon/linux.ts'
 import { openPeerApiListener } from './io/peerapi/listener.ts'
 import { rootHelperClient } from './io/root-helper/client.ts'
 import { directRootHelper } from './io/root-helper/direct.ts'
+import { linuxRouteView } from './io/route-view/linux.ts'
 import { checkForwarding, checkUdpGroForwarding } from './io/router/forwarding.ts'
 import { openLinuxRouter } from './io/router/linux.ts'
 import { openServiceManager } from './io/service-manager/notify.ts'
@@ -164,6 +165,7 @@ async function run(): Promise<void> {
     crypto: nodeCrypto,
     hostFacts: readHostFacts(),
     hostChecks: { forwarding: (routes) => checkForwarding(routes, tunName), udpOffload: () => checkUdpGroForwarding() },
+    explain: { view: linuxRouteView(), accounts },
     random01,
     nowMs,
     dns,

@@ -9,6 +9,7 @@ import type { AppliedChange, ChangePreview, ChangesReport } from '../../src-cont
 import type { PingResult } from '../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReports } from '../../src-contract/localapi/pintail.ts'
 import { defaultPrefs, type LoginProfile, type MaskedPrefs, type Prefs } from '../../src-contract/localapi/prefs.ts'
+import type { RouteExplanation, RouteQuestion } from '../../src-contract/localapi/route-explain.ts'
 import type { IpnStateName } from '../../src-contract/localapi/state.ts'
 import type { Status } from '../../src-contract/localapi/status.ts'
 import type { SubnetRoutes, SubnetRoutesEdit } from '../../src-contract/localapi/subnet-routes.ts'
@@ -21,9 +22,12 @@ import type { OpenControl } from './control-port.ts'
 import { ControlSession } from './control-session.ts'
 import { Core, type CoreOptions, RefusedError } from './core.ts'
 import type { DnsService } from './dns/dns-service.ts'
+import { Explainer, type ExplainerParts } from './explain/explainer.ts'
+import { factsOf } from './explain/from-core.ts'
 import { firstNotify } from './first-notify.ts'
 import type { Health } from './health.ts'
 import { hostNameOf } from './hostinfo.ts'
+import { magicDnsSuffix } from './node-text.ts'
 import type { Watcher } from './notify-bus.ts'
 import { pingSelfOrPlane } from './ping-target.ts'
 import type { DataPlane, PingOptions } from './plane-port.ts'
@@ -54,6 +58,7 @@ export interface BackendOptions extends CoreOptions {
   /** A clock that nobody sets. */
   readonly nowMs: () => number
   readonly hostChecks?: HostChecks
+  readonly explain?: ExplainerParts
 }
 
 export class Backend {
@@ -61,6 +66,7 @@ export class Backend {
   readonly #control: ControlSession
   readonly #checks: HostChecks | undefined
   readonly #changes: Changes
+  readonly #explainer: Explainer | undefined
 
   constructor(options: BackendOptions) {
     this.#core = new Core(options)
@@ -72,6 +78,7 @@ export class Backend {
       take: (change, save) => this.#take(change, save),
       forwarding: async (routes) => this.#checks?.forwarding(routes),
     })
+    this.#explainer = options.explain && new Explainer(options.explain)
   }
 
   // Asked -----------------------------------------------------------------------------------------------------------
@@ -170,6 +177,19 @@ export class Backend {
     const { netmap, routing, ownRouting, profiles } = this.#core
     const acceptsRoutes = profiles.current.prefs.RouteAll
     return subnetRoutes({ netmap, acceptsRoutes, off: ownRouting.routesOff, home: routing.home })
+  }
+
+  /** Where traffic goes. undefined: too many ask at once. */
+  async explainRoute(question: RouteQuestion, mayAsk: boolean): Promise<RouteExplanation | 'unavailable' | undefined> {
+    if (this.#explainer === undefined) return 'unavailable'
+    const facts = await factsOf(this.#core, this.subnetRoutes().Routes, await this.bypassReport())
+    const ownDomain = magicDnsSuffix(this.#core.netmap?.self.Name ?? '')
+    return this.#explainer.explain({ question, facts, dns: this.dns, ownDomain, mayAsk })
+  }
+
+  /** undefined: there is no such user. */
+  async uidOf(user: string): Promise<number | undefined> {
+    return this.#explainer?.uidOf(user)
   }
 
   /** Why what this machine offers, or may be about to, would not work. */

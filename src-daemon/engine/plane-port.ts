@@ -1,7 +1,7 @@
 /** What the backend needs from the data plane; `mesh/mesh.ts` provides it, `plane-memory.ts` for tests and none. */
 
 import type { NetInfo, Node } from '../../src-contract/control/map.ts'
-import type { DiscoKeyText, IpText, StableNodeId } from '../../src-contract/ids.ts'
+import type { DiscoKeyText, IpText, PrefixText, StableNodeId } from '../../src-contract/ids.ts'
 import type { NetcheckReport } from '../../src-contract/localapi/netcheck.ts'
 import type { PingResult, PingType } from '../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReport } from '../../src-contract/localapi/pintail.ts'
@@ -70,6 +70,8 @@ export interface DataPlane {
   applied?(): Promise<void>
   /** What the router would be told with another wish, also while nothing is configured. */
   previewRouting?(netmap: Netmap, wish: RoutingWish): RouterConfig
+  /** What each peer has in the data path; absent: nobody keeps account. */
+  peerPrefixes?(): readonly { readonly node: Node; readonly prefixes: readonly PrefixText[] }[]
   runtimeOf(peer: Node): PeerRuntime
   datapath(): DatapathReport | undefined
   pathOf(peer: Node): PathReport | undefined

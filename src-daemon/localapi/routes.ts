@@ -9,6 +9,7 @@ import { loginRoutes } from './handlers/login.ts'
 import { networkRoutes } from './handlers/network.ts'
 import { pintailRoutes } from './handlers/pintail.ts'
 import { prefsRoutes } from './handlers/prefs.ts'
+import { routeExplainRoutes } from './handlers/route-explain.ts'
 import { statusRoutes } from './handlers/status.ts'
 import { subnetRouteRoutes } from './handlers/subnet-routes.ts'
 import { watchRoutes } from './handlers/watch.ts'
@@ -27,6 +28,7 @@ export function localApiRoutes(backend: Backend): RouteTable {
     ...bypassRoutes(backend),
     ...changeRoutes(backend),
     ...subnetRouteRoutes(backend),
+    ...routeExplainRoutes(backend),
     ...pintailRoutes(backend),
   }
 }

@@ -9,7 +9,7 @@ import { type DnsPlan, type DnsWishes, emptyPlan, planDns } from '../../../src-p
 import { Resolver, type ResolverEffect, upstreamText } from '../../../src-protocol/machines/resolver/resolver.ts'
 import { type TcpEffect, TcpResponder } from '../../../src-protocol/machines/resolver/tcp-responder.ts'
 import { isOwn, parseUpstreams, type Upstream } from '../../../src-protocol/machines/resolver/upstream.ts'
-import { encodeDnsQuery } from '../../../src-protocol/wire/dns.ts'
+import { dnsType, encodeDnsQuery } from '../../../src-protocol/wire/dns.ts'
 import { encodeUdpPacket, type Flow, ipProtocol, parsePacket } from '../../../src-protocol/wire/packet.ts'
 import type { OsDns, OsDnsTrouble } from '../../io/dns/port.ts'
 import { Upstreams, type UpstreamsOptions } from '../../io/dns/upstream.ts'
@@ -135,6 +135,12 @@ export class DnsService {
     if (bytes === undefined) return undefined
     const resolvers = this.#resolver.upstreamsFor(bytes)
     return new Promise((resolve) => this.#ask(bytes, 'stream', (answer) => resolve({ bytes: answer, resolvers })))
+  }
+
+  /** Whom this name is asked at; empty: it is answered here. */
+  askedAt(name: string): readonly Upstream[] {
+    const bytes = encodeDnsQuery(0, name, dnsType.A)
+    return bytes === undefined ? [] : this.#resolver.upstreamsFor(bytes)
   }
 
   /**

@@ -132,6 +132,10 @@ export class MeshSession {
     return this.#sync.prefixes
   }
 
+  ownPrefixes(): { readonly node: Node; readonly prefixes: readonly PrefixText[] }[] {
+    return [...this.#peers.all()].map(({ node, allowedIps }) => ({ node, prefixes: allowedIps }))
+  }
+
   // Configuration ---------------------------------------------------------------------------------------------------
 
   configure(config: SessionConfig, delta: NetmapDelta | undefined): void {

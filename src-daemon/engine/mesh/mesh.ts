@@ -209,6 +209,10 @@ export class Mesh implements DataPlane {
     return this.#routerRun
   }
 
+  peerPrefixes(): readonly { readonly node: Node; readonly prefixes: readonly PrefixText[] }[] {
+    return this.#session?.ownPrefixes() ?? []
+  }
+
   runtimeOf(peer: Node): PeerRuntime {
     return this.#session?.runtimeOf(peer) ?? noRuntime
   }

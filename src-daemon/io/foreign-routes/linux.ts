@@ -11,12 +11,10 @@ import {
 import { isJsonObject, parseJson } from '../../../src-protocol/wire/json.ts'
 import { findProgram, runProgram } from '../dns/run-program.ts'
 import type { ForeignInterface, ForeignRoutes } from './port.ts'
+import { looksLikeTunnel } from './tunnels.ts'
 
 const MAX_OUTPUT_BYTES = 16 << 20
 const MAX_PREFIXES = 1_000
-const TUNNEL_KINDS = new Set(['tun', 'wireguard', 'ppp', 'ipip', 'sit', 'gre', 'vti', 'vti6', 'xfrm', 'ip6tnl', 'l2tp'])
-/** As well known VPN clients name theirs, whatever their kind. */
-const TUNNEL_NAMES = /^(wt|wg|tun|tap|ppp|zt|nebula|utun|ipsec|cscotun|gpd|vpn|nordlynx|proton)/
 
 export function linuxForeignRoutes(own: string | undefined): ForeignRoutes {
   return {
@@ -39,7 +37,7 @@ export function parseForeign(links: string, routes: readonly string[], own: stri
     const name = link.ifname
     if (typeof name !== 'string' || name === own || name === 'lo') continue
     const kind = isJsonObject(link.linkinfo) ? link.linkinfo.info_kind : undefined
-    const isTunnel = TUNNEL_NAMES.test(name) || (typeof kind === 'string' && TUNNEL_KINDS.has(kind))
+    const isTunnel = looksLikeTunnel(name, typeof kind === 'string' ? kind : '')
     byName.set(name, { isTunnel, prefixes: new Set() })
   }
   for (const text of routes) {
