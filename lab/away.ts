@@ -11,6 +11,7 @@ import { Host, ip } from './host.ts'
 import { Internet, type PublicHost } from './internet.ts'
 import { type MachineView, machineView } from './machine-view.ts'
 import { startNameServer } from './name-server.ts'
+import { servePage } from './room.ts'
 
 type Kind = DaemonOptions['kind']
 
@@ -173,14 +174,14 @@ export class Away {
   }
 }
 
-/** The sets grow by each kind of packet that passes from the LAN to the world. */
+/** The sets grow by each kind of packet that passes from the LAN to the world; what asks the LAN itself (multicast) never leaves it. */
 const WITNESS = `
 table inet witness {
   set v4 { type ipv4_addr . inet_proto; flags dynamic; size 4096; }
   set v6 { type ipv6_addr . inet_proto; flags dynamic; size 4096; }
   chain forward {
     type filter hook prerouting priority raw;
-    iifname "lan" ip daddr != 10.1.0.0/24 add @v4 { ip daddr . meta l4proto }
+    iifname "lan" ip daddr != { 10.1.0.0/24, 224.0.0.0/4 } add @v4 { ip daddr . meta l4proto }
     iifname "lan" ip6 daddr != { fe80::/10, ff00::/8 } add @v6 { ip6 daddr . meta l4proto }
   }
 }
@@ -189,14 +190,6 @@ table inet witness {
 function flowText(element: unknown): string {
   const found = element as { concat?: unknown[]; elem?: { val?: { concat?: unknown[] } } }
   return (found.concat ?? found.elem?.val?.concat ?? [element]).join(' ')
-}
-
-async function servePage(host: Host, name: string): Promise<void> {
-  const child = host.start(process.execPath, [join(import.meta.dirname, 'page.ts'), name])
-  await new Promise<void>((resolve, reject) => {
-    child.stdout?.once('data', () => resolve())
-    child.once('close', (code) => reject(new Error(`the page of ${name} ended with ${code}`)))
-  })
 }
 
 /** Behind the router that all of this internet has as its default. */

@@ -14,21 +14,28 @@ export interface Measure {
 /** Prints one JSON line per measure and remembers whether all were good. */
 export class Sheet {
   readonly #asJson: boolean
-  #ok = true
+  #count = 0
+  #failed = 0
 
   constructor(options: { json: boolean }) {
     this.#asJson = options.json
   }
 
   get ok(): boolean {
-    return this.#ok
+    return this.#failed === 0
+  }
+
+  /** How many there were, and how many were not good. */
+  get sum(): { readonly count: number; readonly failed: number } {
+    return { count: this.#count, failed: this.#failed }
   }
 
   add(measure: Omit<Measure, 'ratio' | 'ok'> & { ok?: boolean }): void {
     const { ours, stock } = measure
     const ratio = typeof ours === 'number' && typeof stock === 'number' && stock !== 0 ? round(ours / stock) : null
     const line: Measure = { ...measure, ratio, ok: measure.ok ?? true }
-    if (!line.ok) this.#ok = false
+    this.#count++
+    if (!line.ok) this.#failed++
     if (this.#asJson) console.log(JSON.stringify(line))
     else console.log(asText(line))
   }

@@ -5,9 +5,11 @@
 import { join } from 'node:path'
 import { ControlServer } from './control-server.ts'
 import { Daemon, type DaemonOptions } from './daemon.ts'
-import { Host, ip } from './host.ts'
+import { eventually } from './eventually.ts'
+import { Host } from './host.ts'
 import { Internet } from './internet.ts'
 import { type MachineView, machineView } from './machine-view.ts'
+import { plug, room, servePage, unique } from './room.ts'
 
 type Kind = DaemonOptions['kind']
 
@@ -39,6 +41,7 @@ export class Office {
   readonly #rooms: { readonly office: Host; readonly cafe: Host }
   readonly #authKey: string
   readonly #folder: string
+  readonly #branch: { close(): Promise<void> }[] = []
 
   private constructor(
     parts: Pick<Office, 'internet' | 'control' | 'laptop' | 'client' | 'routers' | 'server'>,
@@ -100,6 +103,18 @@ export class Office {
     return /came through the tunnel to (?:::ffff:)?([0-9a-f.:]+?)\.</.exec(page)?.[1] ?? ''
   }
 
+  /** Waits until it asks as `who`; answers whom it asks as then. */
+  async untilSeen(who: string): Promise<string> {
+    return eventually(`the server sees ${who}`, async () => ((await this.seenAs(1)) === who ? who : undefined), {
+      withinMs: 15_000,
+    }).catch(() => this.seenAs(1))
+  }
+
+  /** The server's own way back to members of the network, for routers that keep their addresses. */
+  async answerThrough(router: string): Promise<void> {
+    await this.server.must('ip', ['route', 'replace', '100.64.0.0/10', 'via', router])
+  }
+
   async page(url: string, timeoutSeconds = 2): Promise<string> {
     const { stdout } = await this.laptop.run('curl', ['-g', '-s', '-m', String(timeoutSeconds), url], {
       timeoutMs: timeoutSeconds * 1000 + 5_000,
@@ -138,6 +153,7 @@ export class Office {
     await plug(host, 'eth1', branch, '192.168.50.3/24')
     await host.must('sysctl', ['-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'])
     const daemon = await Daemon.start(host, { kind, folder: join(this.#folder, 'b') })
+    this.#branch.push({ close: () => daemon.stop() }, machine, branch)
     await daemon.join(this.control.url, this.#authKey, {
       Hostname: 'branch',
       AdvertiseRoutes: [sitePrefix(site)],
@@ -148,6 +164,7 @@ export class Office {
 
   async close(): Promise<void> {
     await Promise.all([this.client.stop(), ...this.routers.map(({ daemon }) => daemon.stop())])
+    for (const part of this.#branch) await part.close()
     await this.control.stop()
     await Promise.all([this.server, this.#rooms.office, this.#rooms.cafe].map((host) => host.close()))
     await this.internet.close()
@@ -156,33 +173,3 @@ export class Office {
 
 const sitePrefix = (site: number): string => `fd7a:115c:a1e0:b1a:0:${site.toString(16)}:c0a8:3200/120`
 const siteUrl = (site: number): string => `http://[fd7a:115c:a1e0:b1a:0:${site.toString(16)}:c0a8:320a]/`
-
-let count = 0
-const unique = (name: string): string => `${name}-${process.pid}-o${++count}`
-
-async function room(name: string, folder: string): Promise<Host> {
-  const host = await Host.create(unique(name), folder)
-  await ip(
-    `-n ${host.name} link add br0 type bridge forward_delay 0 mcast_snooping 0`,
-    `-n ${host.name} link set br0 up`,
-  )
-  return host
-}
-
-async function plug(host: Host, device: string, into: Host, address: string): Promise<void> {
-  const port = `p${++count}`
-  await ip(
-    `link add ${device} netns ${host.name} type veth peer name ${port} netns ${into.name}`,
-    `-n ${into.name} link set ${port} master br0 up`,
-    `-n ${host.name} link set ${device} up`,
-    `-n ${host.name} addr add ${address} dev ${device}`,
-  )
-}
-
-async function servePage(host: Host, name: string): Promise<void> {
-  const child = host.start(process.execPath, [join(import.meta.dirname, 'page.ts'), name])
-  await new Promise<void>((resolve, reject) => {
-    child.stdout?.once('data', () => resolve())
-    child.once('close', (code) => reject(new Error(`the page of ${name} ended with ${code}`)))
-  })
-}

@@ -2,7 +2,8 @@
  * The exit node dies, or is taken away, or is another now: nothing leaves the laptop uncovered, as its router sees it.
  * With `auto:any` another one takes over.
  */
-import { Away, type AwayOptions } from '../away.ts'
+import { Away, type AwayOptions, SITE } from '../away.ts'
+import { checksOn } from '../checks.ts'
 import { eventually } from '../eventually.ts'
 import type { Sheet } from '../measure-line.ts'
 
@@ -15,16 +16,7 @@ export async function exitBlock(sheet: Sheet, options: ExitBlockOptions): Promis
   const { watchSeconds = 60 } = options
   const away = await Away.open(options)
   const [first, second] = away.exits
-  const kinds = `${options.client} client, ${options.exits.join(' and ')} exit nodes`
-  const expect = (what: string, found: unknown, wanted: unknown): void =>
-    sheet.add({
-      case: `${kinds}: ${what}`,
-      ours: String(found),
-      stock: null,
-      unit: '',
-      must: String(wanted),
-      ok: String(found) === String(wanted),
-    })
+  const checks = checksOn(sheet, `${options.client} client, ${options.exits.join(' and ')} exit nodes`)
   /** Programs that go on asking, as they do. */
   const busy = away.laptop.start('sh', [
     '-c',
@@ -32,6 +24,12 @@ export async function exitBlock(sheet: Sheet, options: ExitBlockOptions): Promis
   ])
   try {
     await away.approveExits()
+    const seen = await eventually(
+      'the witness sees what leaves uncovered',
+      async () => (await away.leaked()).some((flow) => flow.startsWith(`${SITE} `)) || undefined,
+      { withinMs: 10_000 },
+    )
+    checks.is('without an exit node the router sees it leave', seen, true)
     await away.use(first)
     await eventually(
       'the exit node is in use',
@@ -45,23 +43,31 @@ export async function exitBlock(sheet: Sheet, options: ExitBlockOptions): Promis
     await eventually('the other one is', async () => ((await away.seenAs()) === second!.address ? true : undefined), {
       withinMs: 15_000,
     })
-    expect('left uncovered while switching', await away.leaked(), '')
+    checks.is('left uncovered while switching', await away.leaked(), '')
     await away.use(first)
     await first!.daemon.kill()
     await new Promise((resolve) => setTimeout(resolve, watchSeconds * 1000))
-    expect(`left uncovered in ${watchSeconds} s without its exit node`, await away.leaked(), '')
-    expect('and the site is out of reach', await away.seenAs(2), '')
+    checks.is(`left uncovered in ${watchSeconds} s without its exit node`, await away.leaked(), '')
+    checks.is('and the site is out of reach', await away.seenAs(2), '')
     if (options.client === 'ours') {
-      const status = await away.client.status()
-      expect('health says so', (status.Health ?? []).join().includes('Nothing leaves'), true)
+      await away.client.kill()
+      await new Promise((resolve) => setTimeout(resolve, 2_000))
+      await away.client.start()
+      checks.is('left uncovered while its own daemon is killed and starts again', await away.leaked(), '')
+      const told = await eventually(
+        'health says so',
+        async () => ((await away.client.status()).Health ?? []).join().includes('Nothing leaves') || undefined,
+        { withinMs: 10_000 },
+      )
+      checks.is('health says so', told, true)
       await away.edit({ ExitNodeID: 'auto:any', ExitNodeIDSet: true, AutoExitNode: 'any', AutoExitNodeSet: true })
       const address = await eventually(
         'another takes over',
         async () => ((await away.seenAs()) === second!.address ? second!.address : undefined),
         { withinMs: 30_000 },
       )
-      expect('asked to, another takes over', address, second!.address)
-      expect('left uncovered meanwhile', await away.leaked(), '')
+      checks.is('asked to, another takes over', address, second!.address)
+      checks.is('left uncovered meanwhile', await away.leaked(), '')
     }
   } finally {
     busy.kill('SIGKILL')

@@ -1,4 +1,5 @@
 /** Two sites with the same network, reached at the same time by 4via6 addresses: one behind our router, one behind a stock one. */
+import { checksOn } from '../checks.ts'
 import { eventually } from '../eventually.ts'
 import type { Sheet } from '../measure-line.ts'
 import { Office, type OfficeOptions } from '../office.ts'
@@ -8,7 +9,7 @@ export async function sameNumbers(
   options: OfficeOptions & { readonly branch: 'ours' | 'stock' },
 ): Promise<void> {
   const office = await Office.open(options)
-  const kinds = `${options.client} client, ${options.routers[0]} and ${options.branch} routers`
+  const checks = checksOn(sheet, `${options.client} client, ${options.routers[0]} and ${options.branch} routers`)
   try {
     const [router] = office.routers
     const first = await office.offerSite(router!, 7)
@@ -25,16 +26,8 @@ export async function sameNumbers(
         async () => ((await office.page(url)).includes(`<h1>${name}</h1>`) ? name : undefined),
         { withinMs: 15_000 },
       ).catch(() => office.page(url))
-      sheet.add({
-        case: `${kinds}: 192.168.50.10 of site ${name}`,
-        ours: page || 'no answer',
-        stock: null,
-        unit: '',
-        must: name,
-        ok: page === name,
-      })
+      checks.is(`192.168.50.10 of site ${name}`, page, name)
     }
-    await branch.daemon.stop()
   } finally {
     await office.close()
   }

@@ -1,0 +1,93 @@
+/** What `npm run lab -- NAME` can run: every scenario by name, each in the mixes of our nodes and stock ones that it is about. */
+import { join } from 'node:path'
+import { type DaemonOptions, stockProgram } from '../daemon.ts'
+import type { Sheet } from '../measure-line.ts'
+import { demoCheck } from './demo-check.ts'
+import { exitBlock } from './exit-block.ts'
+import { exitBypass } from './exit-bypass.ts'
+import { overlap } from './overlap.ts'
+import { sameNumbers } from './same-numbers.ts'
+import { siteToSite } from './site-to-site.ts'
+import { subnetHa } from './subnet-ha.ts'
+
+type Kind = DaemonOptions['kind']
+
+interface Context {
+  readonly sheet: Sheet
+  readonly folder: string
+  readonly progress: (text: string) => void
+  readonly quick: boolean
+}
+export interface Scenario {
+  readonly about: string
+  run(context: Context): Promise<void>
+}
+
+const hasStock = stockProgram('tailscaled') !== undefined
+/** Without stock programs only we remain. */
+const mixesOf = <Mix extends readonly Kind[]>(...mixes: readonly Mix[]): readonly Mix[] =>
+  mixes.filter((mix) => hasStock || !mix.includes('stock'))
+
+async function inMixes<Mix extends readonly Kind[]>(
+  { folder, progress }: Context,
+  mixes: readonly Mix[],
+  run: (mix: Mix, folder: string) => Promise<void>,
+): Promise<void> {
+  for (const mix of mixes) {
+    progress(mix.join(', '))
+    await run(mix, join(folder, mix.map((kind) => kind[0]).join('')))
+  }
+}
+
+/** The first is the client. */
+const pairs = mixesOf<readonly [Kind, Kind]>(['ours', 'ours'], ['ours', 'stock'], ['stock', 'ours'])
+const triples = mixesOf<readonly [Kind, Kind, Kind]>(hasStock ? ['ours', 'ours', 'stock'] : ['ours', 'ours', 'ours'], [
+  'stock',
+  'ours',
+  'ours',
+])
+
+export const scenarios: Readonly<Record<string, Scenario>> = {
+  demo: {
+    about: 'the embedded network: joined, direct or relayed as its routers say, survives cuts, kills and a lost server',
+    run: ({ sheet, folder, progress, quick }) =>
+      demoCheck({ sheet, folder, progress, ...(quick ? { controlOutageMs: 10_000 } : {}) }),
+  },
+  'exit-bypass': {
+    about: 'U17: an exit node and a company VPN side by side',
+    run: (context) =>
+      inMixes(context, pairs, ([client, exit], folder) => exitBypass(context.sheet, { folder, client, exits: [exit] })),
+  },
+  'exit-block': {
+    about: 'the exit node dies: nothing leaves uncovered for a minute; another takes over when asked',
+    run: (context) =>
+      inMixes(context, triples, ([client, ...exits], folder) =>
+        exitBlock(context.sheet, { folder, client, exits, watchSeconds: context.quick ? 10 : 60 }),
+      ),
+  },
+  'subnet-ha': {
+    about: 'U15: a subnet behind two routers, one dies, a TCP connection goes on',
+    run: (context) =>
+      inMixes(context, triples, ([client, ...routers], folder) => subnetHa(context.sheet, { folder, client, routers })),
+  },
+  overlap: {
+    about: 'a subnet whose numbers are around us: at home its route goes, in a café it stays; switched off alone',
+    run: (context) =>
+      inMixes(
+        context,
+        mixesOf<readonly [Kind, Kind]>(['ours', 'ours'], ['ours', 'stock']),
+        ([client, router], folder) => overlap(context.sheet, { folder, client, routers: [router] }),
+      ),
+  },
+  'site-to-site': {
+    about: 'routers on both sides: machines without a client reach each other, addresses kept',
+    run: (context) => inMixes(context, pairs, (routers, folder) => siteToSite(context.sheet, { folder, routers })),
+  },
+  '4via6': {
+    about: 'two sites with the same network, reached at the same time',
+    run: (context) =>
+      inMixes(context, triples, ([client, router, branch], folder) =>
+        sameNumbers(context.sheet, { folder, client, routers: [router], branch }),
+      ),
+  },
+}
