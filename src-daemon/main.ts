@@ -146,7 +146,12 @@ async function run(): Promise<void> {
   })
   plane.serve({ addresses: [SERVICE_V4, SERVICE_V6], handle: (packet) => dns.handlePacket(packet) })
   closers.unshift(() => dns.close())
-  const taildrop = openTaildrop({ ...flags, nowMs, wallMs, log: log.part('taildrop') })
+  const dialer = new UserspaceDialer({
+    dns,
+    overlay: userspace,
+    ownDomain: () => backend.netmap && magicDnsSuffix(backend.netmap.self.Name),
+  })
+  const taildrop = openTaildrop({ ...flags, dialer, nowMs, wallMs, log: log.part('taildrop') })
   closers.unshift(() => taildrop.close())
   const peerApi = new PeerApi({
     open: (options) => openPeerApiListener(options),
@@ -178,11 +183,6 @@ async function run(): Promise<void> {
   monitor.onChange((change) => {
     log.info('network-change', { reason: change.reason, major: change.major })
     backend.networkChanged(change.major)
-  })
-  const dialer = new UserspaceDialer({
-    dns,
-    overlay: userspace,
-    ownDomain: () => backend.netmap && magicDnsSuffix(backend.netmap.self.Name),
   })
   for (const proxy of await openProxies(flags, dialer, log.part('proxies'))) {
     userspace?.closedPorts.add(proxy.port)

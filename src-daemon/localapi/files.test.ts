@@ -1,6 +1,9 @@
+import { once } from 'node:events'
 import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { FileTarget } from '../../src-contract/localapi/files.ts'
 import { taildropTarget } from '../../src-contract/localapi/status.ts'
 import { firstMap, TestDaemon, testNode } from './test-daemon.contract-suite.ts'
@@ -99,4 +102,79 @@ test('[LA-6] while files wait, every message of the bus says so', async () => {
   const after = await watch.find((notify) => notify.State === null)
   expect(after.FilesWaiting).toBeUndefined()
   watch.close()
+})
+
+describe('[LA-9] file-put', () => {
+  const seen: string[] = []
+  let peer: Server
+  beforeEach(async () => {
+    seen.length = 0
+    peer = createServer((request, response) => {
+      if (request.method === 'GET') return void response.end()
+      let text = ''
+      request.on('data', (chunk: Buffer) => {
+        text += chunk.toString()
+      })
+      request.on('end', () => {
+        seen.push(`${request.url} ${text}`)
+        if (text === 'no') response.writeHead(409).end('file already exists\n')
+        else response.end('{}\n')
+      })
+    })
+    await new Promise<void>((resolve) => peer.listen(0, '127.0.0.1', resolve))
+    daemon.dial = async () => {
+      const stream = connect((peer.address() as AddressInfo).port, '127.0.0.1')
+      await once(stream, 'connect')
+      return { kind: 'connected', stream }
+    }
+    await daemon.join(firstMap({ Node: testNode(1, { CapMap }), Peers: [testNode(2, { Hostinfo }), testNode(3)] }))
+  })
+  afterEach(() => peer.close())
+
+  const put = (path: string, body: string, headers = {}) => daemon.call('PUT', `file-put/${path}`, { body, headers })
+
+  test('goes to the peer, and its answer comes back', async () => {
+    const watch = await daemon.watch(0)
+    expect((await put('n2/na%C3%AFve%20%281%29.txt', 'hello')).text).toBe('{}\n')
+    expect(seen).toEqual(['/v0/put/na%C3%AFve%20%281%29.txt hello'])
+    const refused = await put('n2/b', 'no')
+    expect([refused.status, refused.text]).toEqual([409, 'file already exists\n'])
+    const { OutgoingFiles } = await watch.find((notify) => notify.OutgoingFiles?.[1]?.Finished === true)
+    const known = { PeerID: 'n2', Finished: true, ID: expect.stringMatching(/^[0-9a-f]{30}$/) }
+    expect(OutgoingFiles).toEqual([
+      {
+        ...known,
+        Name: 'na%C3%AFve%20%281%29.txt',
+        DeclaredSize: 5,
+        Sent: 5,
+        Succeeded: true,
+        Started: expect.anything(),
+      },
+      { ...known, Name: 'b', DeclaredSize: 2, Sent: 2, Succeeded: false, Started: expect.anything() },
+    ])
+    watch.close()
+  })
+
+  test('more than any other body may have; nothing at all', async () => {
+    expect((await put('n2/big', 'x'.repeat(3 << 20))).status).toBe(200)
+    expect((await put('n2/empty', '')).status).toBe(200)
+    expect(seen.map((text) => text.length)).toEqual(['/v0/put/big '.length + (3 << 20), '/v0/put/empty '.length])
+  })
+
+  test('refused: who may not write, no such target, no name, nobody there', async () => {
+    for (const [path, status] of [
+      ['n3/a', 404], // has no PeerAPI
+      ['n9/a', 404],
+      ['n2/', 400],
+      ['n2', 400],
+      ['n2/..%2fa', 400],
+      ['n2/a%00', 400],
+    ] as const)
+      expect((await put(path, 'x')).status, path).toBe(status)
+    daemon.dial = async () => ({ kind: 'failed', reason: 'timeout', message: 'no answer in time' })
+    const dead = await put('n2/a', 'x')
+    expect([dead.status, dead.text]).toEqual([502, 'no answer in time\n'])
+    expect((await daemon.call('PUT', 'file-put/n2/a', { body: 'x', uid: 1000 })).status).toBe(403)
+    expect(seen).toEqual([])
+  })
 })

@@ -17,10 +17,13 @@ export interface ApiRequest {
   readonly signal: AbortSignal
   /** The body as text, empty when there is none. */
   readonly body: string
+  /** The same as it comes, for routes with `streamsBody`; nobody has bounded it. */
+  readonly incoming: AsyncIterable<Uint8Array>
 }
 
 export interface Route {
   readonly needs: Need
+  readonly streamsBody?: true
   readonly handle: (request: ApiRequest) => Reply | Promise<Reply>
 }
 

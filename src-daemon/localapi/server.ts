@@ -19,6 +19,7 @@ const MAX_BODY_BYTES = 1 << 20
 const MAX_HEADER_BYTES = 16 << 10
 const HEAD_LIMIT_MS = 5_000
 const BODY_LIMIT_MS = 30_000
+const UNREAD_LIMIT_MS = 1_000
 /** Clients keep connections; closing one just as it is used again would look like a failed call. */
 const IDLE_LIMIT_MS = 600_000
 const MAX_CONNECTIONS_PER_UID = 256
@@ -64,7 +65,7 @@ class LocalApi implements LocalApiServer {
       {
         maxHeaderSize: MAX_HEADER_BYTES,
         headersTimeout: HEAD_LIMIT_MS,
-        requestTimeout: BODY_LIMIT_MS,
+        requestTimeout: 0, // files may take their time; other bodies are bounded below
         keepAliveTimeout: IDLE_LIMIT_MS,
         connectionsCheckingInterval: 2_000,
         requireHostHeader: false,
@@ -137,7 +138,9 @@ class LocalApi implements LocalApiServer {
         reply = plainError(500, errorText(error))
       }
     }
-    if (!response.destroyed) send(request, response, reply)
+    if (response.destroyed) return
+    if (!request.complete && !request.destroyed && reply.kind !== 'stream') endUnread(request, response)
+    send(request, response, reply)
   }
 
   async #reply(request: IncomingMessage, response: ServerResponse): Promise<Reply> {
@@ -157,7 +160,7 @@ class LocalApi implements LocalApiServer {
       return plainError(405, `want ${match.allowed.join(' or ')}`)
     }
     if (!mayCall(rights, match.route.needs)) return plainError(403, `${match.path} access denied`)
-    const body = await readBody(request)
+    const body = match.route.streamsBody === true ? '' : await readBody(request)
     const query = url.searchParams
     if (request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true) {
       for (const [name, value] of new URLSearchParams(body)) query.append(name, value)
@@ -173,6 +176,7 @@ class LocalApi implements LocalApiServer {
       rights,
       signal: gone.signal,
       body,
+      incoming: request,
     }
     return await match.route.handle(apiRequest)
   }
@@ -225,7 +229,27 @@ class BodyError extends Error {
   }
 }
 
+/** Whoever still sends gets the time to read the answer: closing with bytes unread would take it back. */
+function endUnread(request: IncomingMessage, response: ServerResponse): void {
+  const { socket } = request
+  request.on('error', () => {})
+  response.once('finish', () => {
+    const timer = setTimeout(() => socket.destroy(), UNREAD_LIMIT_MS)
+    socket.once('close', () => clearTimeout(timer))
+    request.once('end', () => clearTimeout(timer))
+  })
+}
+
 async function readBody(request: IncomingMessage): Promise<string> {
+  const late = setTimeout(() => request.destroy(), BODY_LIMIT_MS)
+  try {
+    return await bodyText(request)
+  } finally {
+    clearTimeout(late)
+  }
+}
+
+async function bodyText(request: IncomingMessage): Promise<string> {
   const parts: Buffer[] = []
   let length = 0
   for await (const part of request as AsyncIterable<Buffer>) {

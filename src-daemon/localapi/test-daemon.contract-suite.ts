@@ -15,6 +15,7 @@ import { Profiles } from '../engine/profiles.ts'
 import { openTaildrop } from '../engine/taildrop/open-taildrop.ts'
 import type { Taildrop } from '../engine/taildrop/taildrop.ts'
 import { silentLog } from '../io/log/log.ts'
+import type { Dialer } from '../io/proxies/dialer-port.ts'
 import { MemoryStore } from '../io/store/memory.ts'
 import type { PeerCredentials } from '../io/users/port.ts'
 import { localApiRoutes } from './routes.ts'
@@ -109,6 +110,8 @@ export class TestDaemon {
   readonly controls: PlayedControl[] = []
   backend!: Backend
   readonly taildrop: Taildrop
+  /** How peers are reached. */
+  dial: Dialer['dial'] = async () => ({ kind: 'failed', reason: 'unreachable', message: 'no network in this test' })
   /** Who the next connections are taken for. */
   caller: PeerCredentials | undefined = { pid: 1, uid: 0, gid: 0 }
   operatorUids: { [name: string]: number } = {}
@@ -120,6 +123,7 @@ export class TestDaemon {
     this.taildrop = openTaildrop({
       stateFolder: this.folder,
       taildropFolder: undefined,
+      dialer: { dial: (host, port, signal) => this.dial(host, port, signal) },
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),
       log: silentLog,

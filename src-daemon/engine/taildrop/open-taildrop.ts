@@ -1,23 +1,31 @@
-/** Taildrop on this host's disk. */
+/** Taildrop on this host's disk and network. */
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { Log } from '../../io/log/log.ts'
+import type { Dialer } from '../../io/proxies/dialer-port.ts'
 import { openDropFolder } from '../../io/taildrop/folder.ts'
+import { sendToPeer } from '../../io/taildrop/peer-client.ts'
 import { Inbox } from './inbox.ts'
+import { Outbox } from './outbox.ts'
 import { Taildrop } from './taildrop.ts'
 
 export interface OpenTaildropOptions {
   readonly stateFolder: string
   readonly taildropFolder: string | undefined
+  /** To peers, through the tunnel. */
+  readonly dialer: Dialer
   readonly nowMs: () => number
   readonly wallMs: () => number
   readonly log: Log
 }
 
-export function openTaildrop({ stateFolder, taildropFolder: direct, ...world }: OpenTaildropOptions): Taildrop {
+export function openTaildrop({ stateFolder, taildropFolder: direct, dialer, ...world }: OpenTaildropOptions): Taildrop {
   const inbox = new Inbox({
     direct: direct === undefined ? undefined : openDropFolder({ path: direct, isDirect: true }),
     openStaging: (owner) => openDropFolder({ path: join(stateFolder, 'files', owner), isDirect: false }),
     ...world,
   })
-  return new Taildrop({ inbox })
+  const newId = (): string => randomBytes(15).toString('hex')
+  const outbox = new Outbox({ send: (send) => sendToPeer(dialer, send), newId, ...world })
+  return new Taildrop({ inbox, outbox })
 }

@@ -23,6 +23,8 @@ const OTHER = '127.9.1.3'
 const FRIEND = '127.9.1.4'
 const CAP = 'https://tailscale.com/cap'
 
+const noDialer = { dial: async () => ({ kind: 'failed', reason: 'unreachable', message: 'nobody' }) as const }
+
 let folder: string
 let api: PeerApi
 let taildrop: Taildrop
@@ -57,7 +59,14 @@ beforeEach(async () => {
   told = []
   skippedMs = 0
   const nowMs = () => performance.now() + skippedMs
-  taildrop = openTaildrop({ stateFolder: folder, taildropFolder: undefined, nowMs, wallMs: Date.now, log: silentLog })
+  taildrop = openTaildrop({
+    stateFolder: folder,
+    taildropFolder: undefined,
+    dialer: noDialer,
+    nowMs,
+    wallMs: Date.now,
+    log: silentLog,
+  })
   taildrop.tell = (fields) => told.push({ ...fields, ...taildrop.common })
   api = new PeerApi({
     open: (options) => openPeerApiListener(options),

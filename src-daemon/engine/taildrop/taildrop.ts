@@ -16,6 +16,7 @@ import {
 import { nodeAddresses, peerApiUrls } from '../node-text.ts'
 import { peerCapabilities } from '../peer-capabilities.ts'
 import type { Inbox } from './inbox.ts'
+import type { Outbox } from './outbox.ts'
 
 export interface TaildropView {
   readonly netmap: Netmap | undefined
@@ -24,15 +25,20 @@ export interface TaildropView {
 
 export interface TaildropOptions {
   readonly inbox: Inbox
+  readonly outbox: Outbox
 }
 
 export class Taildrop {
   readonly inbox: Inbox
+  readonly outbox: Outbox
+  #owner: string | undefined
   /** News for the watchers. */
   tell: (fields: Partial<Notify>) => void = () => {}
 
-  constructor({ inbox }: TaildropOptions) {
+  constructor({ inbox, outbox }: TaildropOptions) {
     this.inbox = inbox
+    this.outbox = outbox
+    outbox.onOutgoing = (OutgoingFiles) => this.tell({ OutgoingFiles: [...OutgoingFiles] })
     inbox.onIncoming = (IncomingFiles) => this.tell({ IncomingFiles: [...IncomingFiles] })
     inbox.onWaiting = () => this.tell({})
   }
@@ -44,7 +50,10 @@ export class Taildrop {
 
   /** Whose network this is; undefined = none. Cheap while it stays. */
   configure(netmap: Netmap | undefined): void {
-    this.inbox.setOwner(netmap === undefined ? undefined : ownerOf(netmap))
+    const owner = netmap === undefined ? undefined : ownerOf(netmap)
+    if (owner !== this.#owner) this.outbox.reset()
+    this.#owner = owner
+    this.inbox.setOwner(owner)
   }
 
   /** By name; a reason in words when there can be none at all. */
@@ -62,6 +71,7 @@ export class Taildrop {
   }
 
   close(): void {
+    this.outbox.reset()
     this.inbox.close()
   }
 }

@@ -1,6 +1,6 @@
 /** Files between machines: who can be sent to, and what has come and waits. [docs/rules/localapi.md LA-9] */
 import { pipeline } from 'node:stream/promises'
-import type { WaitingFile } from '../../../src-contract/localapi/files.ts'
+import type { FileTarget, WaitingFile } from '../../../src-contract/localapi/files.ts'
 import { parseEscapedName } from '../../../src-protocol/machines/taildrop/file-name.ts'
 import type { Backend } from '../../engine/backend.ts'
 import { empty, json, plainError, type Reply } from '../reply.ts'
@@ -11,6 +11,7 @@ const MAX_WAIT_SECONDS = 3_600
 export function fileRoutes(backend: Backend): RouteTable {
   return {
     'file-targets': { GET: { needs: 'read', handle: () => targets(backend) } },
+    'file-put/': { PUT: { needs: 'write', streamsBody: true, handle: (request) => put(backend, request) } },
     'files/': {
       GET: {
         needs: 'write',
@@ -26,6 +27,21 @@ function targets(backend: Backend): Reply {
   if (found === 'not-running') return plainError(500, 'not connected to the tailnet')
   if (found === 'not-allowed') return plainError(500, 'file sharing not enabled by Tailscale admin')
   return json(found)
+}
+
+/** `<stable id>/<escaped name>`; the answer is the peer's. */
+async function put(backend: Backend, { rest, headers, incoming, signal }: ApiRequest): Promise<Reply> {
+  const [id = '', escaped = ''] = rest.split(/\/(.*)/s)
+  const name = parseEscapedName(escaped)
+  if (!name.ok) return plainError(400, `invalid filename: ${name.reason}`)
+  const found = backend.taildrop?.targets(backend.taildropView)
+  if (backend.taildrop === undefined || !Array.isArray(found)) return targets(backend)
+  const target = (found as FileTarget[]).find(({ Node }) => Node.StableID === id)
+  if (target === undefined) return plainError(404, 'node not found')
+  const length = headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
+  const result = await backend.taildrop.outbox.send({ target, name: name.value, length, body: incoming, signal })
+  if (result.kind !== 'answered') return plainError(502, result.reason)
+  return result.status === 200 ? json({}) : plainError(result.status, result.text)
 }
 
 async function list({ taildrop }: Backend, { query, signal }: ApiRequest): Promise<Reply> {
