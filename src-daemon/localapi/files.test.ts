@@ -3,7 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { FileTarget } from '../../src-contract/localapi/files.ts'
 import { taildropTarget } from '../../src-contract/localapi/status.ts'
 import { firstMap, TestDaemon, testNode } from './test-daemon.contract-suite.ts'
@@ -95,7 +95,7 @@ test('[LA-9] waiting for a file: at once when one comes, null when the time is o
 test('[LA-6] while files wait, every message of the bus says so', async () => {
   waiting('a')
   await daemon.join()
-  await daemon.until(() => daemon.taildrop.inbox.isWaiting)
+  await vi.waitUntil(() => daemon.taildrop.inbox.isWaiting, { timeout: 10_000 })
   const watch = await daemon.watch(2)
   expect(await watch.find(() => true)).toMatchObject({ State: 6, FilesWaiting: {} })
   await daemon.call('DELETE', 'files/a')
