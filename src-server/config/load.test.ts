@@ -72,7 +72,7 @@ test('[SRV-1.2] DNS, approvals and attributes: what is wrong, and what was expec
       'dns: {nameservers: {global: [{address: 9.9.9.9, use_with_exit: true}]}}',
       /global\.0\.use_with_exit: unknown key/,
     ],
-    ['dns: {nameservers: {split: {.corp.example: []}}}', /corp\.example: expected a lower-case domain/],
+    ['dns: {nameservers: {split: {.corp.example: []}}}', /split\."\.corp\.example": expected a lower-case domain/],
     ['dns: {nameservers: {split: {pintail.internal: [10.0.0.1]}}}', /is base_domain.*use extra_records/],
     ['dns: {search_domains: ["corp example"]}', /search_domains\.0: expected a lower-case domain/],
     ['dns: {extra_records: [{name: a.b, type: A, value: "::1"}]}', /value: expected an IPv4 address with type A/],
@@ -92,6 +92,38 @@ test('[SRV-1.2] DNS, approvals and attributes: what is wrong, and what was expec
     'dns: {nameservers: {global: [9.9.9.9, "[2620:fe::fe]:53", https://dns.quad9.net/dns-query], split: {a: []}}, extra_records: [{name: a.b, type: AAAA, value: "::1"}]}\nauto_approve: {routes: {0.0.0.0/0: [alice@example.com, "tag:x", "node:nas"]}}',
   )
   expect(fine).toBe('accepted')
+})
+
+test('[SRV-1.2] a key of a map that is wrong: its line, the key itself, and why', () => {
+  const text = `server_url: http://x
+dns:
+  nameservers:
+    split:
+      corp.example.com: [10.0.0.53]
+      .lab.example: [10.0.0.53]
+      Lab: []
+      "": []
+      ${'a'.repeat(300)}: []
+auto_approve:
+  routes:
+    10.0.0.0/8: [alice]
+    10.0.0.1/8: [alice]
+    office: ["group:x"]
+`
+  const domain = 'expected a lower-case domain such as corp.example.com, without dots at its ends'
+  const network = 'expected a network such as 10.0.0.0/8, without host bits'
+  const who = 'expected a tag (tag:router), the name of a user (alice), or a node (node:nas)'
+  expect(problem(text).split('\n')).toEqual([
+    `c.yaml:6: dns.nameservers.split.".lab.example": ${domain}`,
+    `c.yaml:7: dns.nameservers.split.Lab: ${domain}`,
+    `c.yaml:8: dns.nameservers.split."": ${domain}`,
+    `c.yaml:9: dns.nameservers.split.${'a'.repeat(300)}: expected a domain of at most 253 characters; ${domain}`,
+    `c.yaml:13: auto_approve.routes."10.0.0.1/8": ${network}`,
+    `c.yaml:14: auto_approve.routes.office: ${network}`,
+  ])
+  expect(problem(`server_url: http://x\nauto_approve: {routes: {10.0.0.0/8: ["group:x"]}}`)).toBe(
+    `c.yaml:2: auto_approve.routes."10.0.0.0/8".0: ${who}`,
+  )
 })
 
 test('[SRV-1.5] the commented file lists every key, and uncommenting it is accepted', () => {

@@ -86,10 +86,16 @@ function explain(issue: z.core.$ZodIssue, document: Document, lines: LineCounter
   const paths = issue.code === 'unrecognized_keys' ? issue.keys.map((key) => [...issue.path, key]) : [issue.path]
   return paths.map((path) => {
     const line = lineOf(document, path, lines)
-    const key = path.join('.') || 'the file'
+    const key = path.length === 0 ? 'the file' : path.map(keyText).join('.')
     const message = issue.code === 'unrecognized_keys' ? 'unknown key' : readable(issue)
     return `${file}${line === undefined ? '' : `:${line}`}: ${key}: ${message}`
   })
+}
+
+/** `dns.nameservers.split.".corp.example"`: keys that people choose may have dots of their own, or nothing in them. */
+function keyText(key: PropertyKey): string {
+  const text = String(key)
+  return /^[\w-]+$/.test(text) ? text : JSON.stringify(text)
 }
 
 function readable(issue: z.core.$ZodIssue): string {

@@ -98,7 +98,7 @@ const resolver = z
   })
 const suffix = z
   .string()
-  .max(253)
+  .max(253, 'expected a domain of at most 253 characters')
   .regex(
     /^(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/,
     'expected a lower-case domain such as corp.example.com, without dots at its ends',
