@@ -324,6 +324,32 @@ describe('down, login, logout, switch', () => {
     expect(await pintailCli('logout')).toEqual({ code: 0, out: '', err: '' })
   })
 
+  test('[PV-8] [U3] up and login do not drop the operator; up by others says so first', async () => {
+    daemon.after = (what) => what === 'POST start' && daemon.notify({ State: 6 })
+    daemon.prefs = { ...LOGGED_IN, OperatorUser: 'ann' }
+    const operator = () => (daemon.bodies.get('POST start') as { UpdatePrefs: Prefs }).UpdatePrefs.OperatorUser
+    expect((await pintailCli('login', { env: { USER: 'ann' } })).code).toBe(0)
+    expect(operator()).toBe('ann')
+    expect((await pintailCli('login --operator=bob', { uid: 0 })).code).toBe(0)
+    expect(operator()).toBe('bob')
+    for (const env of [{ USER: 'ann' }, { USER: 'root', SUDO_USER: 'ann' }]) {
+      daemon.bodies.clear()
+      expect((await pintailCli('up --login-server=https://control.example.com --auth-key=k', { env })).err).toBe('')
+      expect(operator()).toBe('ann')
+    }
+    const lost = await pintailCli('up --login-server=https://control.example.com', { env: { USER: 'root' }, uid: 0 })
+    expect(lost.err).toContain('pintail up --login-server=https://control.example.com --operator=ann\n')
+  })
+
+  test('[PV-8] [U3] what our daemon says to who has no rights is not said twice', async () => {
+    const said =
+      'start access denied; only root and the operator may. To be the operator, run: sudo pintail set --operator=$USER'
+    daemon.answers.set('POST check-prefs', () => [403, `${said}\n`])
+    expect((await pintailCli('up --timeout=5s')).err).toMatch(
+      /^Access denied: start access denied;.*\$USER\n\nUse 'sudo pintail --socket=\S+ up --timeout=5s'\.\n$/,
+    )
+  })
+
   test('switch', async () => {
     const profile = (ID: string, Name: string, LoginName: string) =>
       ({

@@ -167,9 +167,10 @@ function explain(error: LocalApiError, argv: readonly string[], terminal: Termin
     case 'access-denied': {
       const denied = `Access denied: ${error.message}`
       if (terminal.uid === 0 || terminal.platform === 'win32') return denied
-      const again = ['pintail', ...argv].map(shellQuote).join(' ')
+      const again = `${denied}\n\nUse 'sudo ${['pintail', ...argv].map(shellQuote).join(' ')}'.`
+      if (denied.includes('--operator=')) return again // our daemon says what else there is, a stock one does not
       const once = ['pintail', ...socketFlag(argv), 'set', '--operator=$USER'].join(' ')
-      return `${denied}\n\nUse 'sudo ${again}'.\nTo not require root, use 'sudo ${once}' once.`
+      return `${again}\nTo not require root, use 'sudo ${once}' once.`
     }
     case 'precondition-failed':
       return `Preconditions failed: ${error.message}`

@@ -3,8 +3,7 @@
  * stock daemon's. When nobody answers, our own path, so that the message names the daemon people expect.
  */
 import { connect } from 'node:net'
-
-export const PINTAIL_SOCKET = '/run/pintail/pintaild.sock'
+import { DEFAULT_SOCKET_PATH } from '../src-contract/localapi/socket-path.ts'
 
 export function defaultSocketPaths(platform: NodeJS.Platform = process.platform): string[] {
   switch (platform) {
@@ -13,7 +12,7 @@ export function defaultSocketPaths(platform: NodeJS.Platform = process.platform)
     case 'darwin':
       return ['/var/run/pintaild.sock', '/var/run/tailscaled.socket']
     default:
-      return [PINTAIL_SOCKET, '/var/run/tailscale/tailscaled.sock']
+      return [DEFAULT_SOCKET_PATH, '/var/run/tailscale/tailscaled.sock']
   }
 }
 
@@ -28,7 +27,7 @@ export async function resolveSocketPath(choice: SocketChoice = {}): Promise<stri
   if (named) return named
   const candidates = choice.candidates ?? defaultSocketPaths()
   for (const path of candidates) if (await answers(path)) return path
-  return candidates[0] ?? PINTAIL_SOCKET
+  return candidates[0] ?? DEFAULT_SOCKET_PATH
 }
 
 /** Somebody listens there, whether or not we may talk to them. */

@@ -1,5 +1,6 @@
 /** The daemon's command line. Those of a stock daemon that service files use are understood too. */
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { DEFAULT_SOCKET_PATH } from '../src-contract/localapi/socket-path.ts'
 import { type LogLevel, logLevels } from './io/log/log.ts'
 import type { ListenAddress } from './io/proxies/proxy-listener.ts'
 
@@ -31,7 +32,7 @@ export function parseFlags(argv: readonly string[], version: string): DaemonFlag
   const command = new Command('pintaild')
     .description('Mesh network daemon: keeps this machine in its network. Not affiliated with Tailscale.')
     .version(version, '--version', 'print the version and exit')
-    .option('--socket <path>', 'LocalAPI socket', '/run/pintail/pintaild.sock')
+    .option('--socket <path>', 'LocalAPI socket', DEFAULT_SOCKET_PATH)
     .option('--statedir <folder>', 'folder of the state', '/var/lib/pintail')
     .option('--tun <name>', `network interface, or "${NO_TUN}" for none`, parseTunName, 'pintail0')
     .option('--port <number>', 'UDP port for direct connections, 0 = any', parsePort, 41641)

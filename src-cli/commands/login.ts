@@ -20,6 +20,8 @@ async function run(call: Invocation): Promise<undefined> {
   await client.newProfile()
   const status = await client.status()
   const prefs = wantedPrefs(call, status)
+  const { OperatorUser } = await client.prefs() // the new profile has him from the one before
+  if (!call.flags.given('operator') && OperatorUser) prefs.OperatorUser = OperatorUser
   if (call.flags.given('nickname')) prefs.ProfileName = call.flags.text('nickname')
   const netfilter = call.flags.given('netfilter-mode')
   await warnAboutSettings(client, call.terminal, prefs, { netfilter, routes: true })

@@ -115,8 +115,8 @@ export function wantedPrefs({ flags, terminal }: Invocation, status: Status): Pr
 
 /** Who made himself operator does not have to say so each time. Profile matters are not `up`'s. */
 function carryOver({ flags, terminal }: Invocation, wanted: Prefs, current: Prefs): void {
-  const { USER } = terminal.env
-  if (!flags.given('operator') && current.OperatorUser && current.OperatorUser === USER) {
+  const { USER, SUDO_USER } = terminal.env
+  if (!flags.given('operator') && current.OperatorUser && [USER, SUDO_USER].includes(current.OperatorUser)) {
     wanted.OperatorUser = current.OperatorUser
   }
   if (current.ProfileName) wanted.ProfileName = current.ProfileName

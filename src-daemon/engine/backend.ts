@@ -8,7 +8,7 @@ import type { BypassReport, BypassSetting, BypassSuggestion } from '../../src-co
 import type { AppliedChange, ChangePreview, ChangesReport } from '../../src-contract/localapi/changes.ts'
 import type { PingResult } from '../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReports } from '../../src-contract/localapi/pintail.ts'
-import { defaultPrefs, type LoginProfile, type MaskedPrefs, type Prefs } from '../../src-contract/localapi/prefs.ts'
+import type { LoginProfile, MaskedPrefs, Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { RouteExplanation, RouteQuestion } from '../../src-contract/localapi/route-explain.ts'
 import type { IpnStateName } from '../../src-contract/localapi/state.ts'
 import type { Status } from '../../src-contract/localapi/status.ts'
@@ -59,6 +59,13 @@ export interface BackendOptions extends CoreOptions {
   readonly nowMs: () => number
   readonly hostChecks?: HostChecks
   readonly explain?: ExplainerParts
+}
+
+export interface StartWish {
+  /** All of them; null: as they are. */
+  readonly UpdatePrefs: Prefs | null
+  readonly AuthKey: string
+  readonly byOperator?: boolean
 }
 
 export class Backend {
@@ -313,11 +320,16 @@ export class Backend {
     })
   }
 
-  /** The only way a control URL takes effect: everything begins anew. */
-  start(options: { readonly UpdatePrefs: Prefs | null; readonly AuthKey: string }): Promise<void> {
+  /**
+   * The only way a control URL takes effect: everything begins anew. Prefs that name no operator end his rights, unless
+   * he is who asks: he could not go on to sign in. [PV-8]
+   */
+  start(options: StartWish): Promise<void> {
     return this.#core.serial(async () => {
       const { profiles } = this.#core
-      const asked = options.UpdatePrefs ?? profiles.current.prefs
+      const { OperatorUser } = profiles.current.prefs
+      const kept = options.byOperator && !options.UpdatePrefs?.OperatorUser && OperatorUser ? { OperatorUser } : {}
+      const asked = { ...(options.UpdatePrefs ?? profiles.current.prefs), ...kept }
       const problem = this.checkPrefs(asked)
       if (problem !== undefined) throw new RefusedError(problem)
       const wanted = { ...asked, Config: null, ...(options.AuthKey === '' ? {} : { LoggedOut: false }) }
@@ -340,7 +352,7 @@ export class Backend {
       const { nodeKey, prefs } = core.profiles.current
       if (nodeKey === undefined) return
       await this.#control.logout()
-      const blank = { ...defaultPrefs(), ControlURL: prefs.ControlURL, LoggedOut: true }
+      const blank = { ControlURL: prefs.ControlURL, LoggedOut: true }
       await core.noteOrWarn(() => core.profiles.noteLogout(blank))
       this.#changes.forget()
       await this.#restart('')

@@ -46,6 +46,29 @@ describe('profiles', () => {
     expect(profiles.isUnsaved).toBe(false)
   })
 
+  test('[PV-8] a blank profile keeps the operator of the one before, and nothing else', async () => {
+    const profiles = await open()
+    const prefs = { ...defaultPrefs(), OperatorUser: 'ada', Hostname: 'nas' }
+    const blank = { ...defaultPrefs(), OperatorUser: 'ada' }
+    const signIn = async () => {
+      await profiles.updateCurrent({ prefs })
+      await profiles.noteLogin({ user })
+      return profiles.current.id
+    }
+    const first = await signIn()
+    await profiles.switchToBlank()
+    expect(profiles.current.prefs).toEqual(blank)
+    await signIn()
+    await profiles.noteLogout({ LoggedOut: true })
+    expect(profiles.current.prefs).toEqual({ ...blank, LoggedOut: true })
+    await profiles.switchTo(first)
+    await profiles.delete(first)
+    expect(profiles.current.prefs).toEqual(blank)
+    await profiles.updateCurrent({ prefs: defaultPrefs() })
+    await profiles.switchToBlank()
+    expect(profiles.current.prefs).toEqual(defaultPrefs())
+  })
+
   test('secrets do not print', async () => {
     const profiles = await open()
     await profiles.updateCurrent({ nodeKey: new Secret(nodeCrypto.newPrivateKey()) })

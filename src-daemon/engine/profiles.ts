@@ -105,10 +105,10 @@ export class Profiles {
   }
 
   /** The current login is over: it is gone, and a blank one with these prefs takes its place. As {@link noteCurrent}. */
-  async noteLogout(prefs: Prefs): Promise<void> {
+  async noteLogout(prefs: Partial<Prefs>): Promise<void> {
     const profiles = new Map(this.#state.profiles)
     profiles.delete(this.#state.currentId)
-    this.#state = { ...this.#state, profiles, currentId: '', draft: { ...newProfile(), prefs } }
+    this.#state = { ...this.#state, profiles, currentId: '', draft: this.#blank(prefs) }
     this.#isUnsaved = true
     await this.save()
   }
@@ -121,7 +121,7 @@ export class Profiles {
   }
 
   async switchToBlank(): Promise<void> {
-    await this.#replace({ ...this.#state, currentId: '', draft: newProfile() })
+    await this.#replace({ ...this.#state, currentId: '', draft: this.#blank() })
   }
 
   /** Deleting the current one leaves a blank profile in its place. Answers whether it was the current one. */
@@ -130,8 +130,16 @@ export class Profiles {
     const profiles = new Map(this.#state.profiles)
     profiles.delete(id)
     const rest = { ...this.#state, profiles }
-    await this.#replace(wasCurrent ? { ...rest, currentId: '', draft: newProfile() } : rest)
+    await this.#replace(wasCurrent ? { ...rest, currentId: '', draft: this.#blank() } : rest)
     return wasCurrent
+  }
+
+  /** In the place of the current profile. Its operator stays, or he could not even sign in to it. [PV-8] */
+  #blank(prefs: Partial<Prefs> = {}): Profile {
+    const { OperatorUser } = this.current.prefs
+    const kept = OperatorUser === undefined ? {} : { OperatorUser }
+    const profile = newProfile()
+    return { ...profile, prefs: { ...profile.prefs, ...kept, ...prefs } }
   }
 
   #withCurrent(change: ProfileChange): DaemonState {

@@ -3,7 +3,7 @@ import { EMPTY_PEER_STATUS, type Status } from '../../src-contract/localapi/stat
 import { statusLine } from './status-line.ts'
 
 const status = (fields: Partial<Status>): Status => ({
-  Version: '',
+  Version: '1.2.3',
   TUN: true,
   BackendState: 'NoState',
   AuthURL: '',
@@ -34,7 +34,15 @@ test.each<[Partial<Status>, string]>([
     },
     'Connected; a@example.com; 100.64.0.1 fd7a:115c:a1e0::1',
   ],
-  [{ BackendState: 'Running', TailscaleIPs: ['100.64.0.1'] as never }, 'Connected; 100.64.0.1'],
+  [
+    {
+      BackendState: 'Running',
+      TailscaleIPs: ['100.64.0.1'] as never,
+      CurrentTailnet: { Name: 'example.com' } as never,
+      Health: ['no relay answers'],
+    },
+    'Connected to example.com; 100.64.0.1; no relay answers',
+  ],
 ])('[PV-6] [U1] %j: %s', (fields, line) => {
-  expect(statusLine(status(fields))).toBe(line)
+  expect(statusLine(status(fields))).toBe(`1.2.3: ${line}`)
 })

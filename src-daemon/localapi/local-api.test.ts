@@ -75,6 +75,43 @@ describe('[LA-1] who may talk to the daemon', () => {
     expect((await daemon.call('GET', 'derpmap')).status).toBe(403)
   })
 
+  test('[PV-8] [U3] who is refused hears the command that lets him in; unknown callers hear nothing', async () => {
+    const { status, text } = await daemon.call('POST', 'start', { body: {}, uid: 1000 })
+    expect([status, text]).toEqual([
+      403,
+      `start access denied; only root and the operator may. To be the operator, run: sudo pintail --socket='${daemon.socketPath}' set --operator=$USER\n`,
+    ])
+    daemon.caller = undefined
+    expect((await daemon.call('GET', 'status')).text).toBe('status access denied\n')
+  })
+
+  test('[PV-8] [U3] the operator of one profile is that of each new one, after signing out, too', async () => {
+    daemon.operatorUids = { ada: 1000 }
+    await daemon.join()
+    const ada = { uid: 1000 }
+    expect(
+      (await daemon.call('PATCH', 'prefs', { body: { OperatorUser: 'ada', OperatorUserSet: true }, uid: 0 })).status,
+    ).toBe(200)
+    const operator = () => daemon.backend.prefs.OperatorUser
+    // as a stock client signs in to another account: a new profile, then all prefs, which do not name him
+    expect((await daemon.call('PUT', 'profiles/', ada)).status).toBe(201)
+    expect(operator()).toBe('ada')
+    const wish = { body: { UpdatePrefs: { WantRunning: true, ControlURL: 'https://other.example' } } }
+    expect((await daemon.call('POST', 'start', { ...wish, ...ada })).status).toBe(204)
+    expect([operator(), daemon.backend.prefs.ControlURL]).toEqual(['ada', 'https://other.example'])
+    expect((await daemon.call('POST', 'login-interactive', ada)).status).toBe(204)
+    const [first] = (await daemon.call('GET', 'profiles/', ada)).json as { ID: string }[]
+    expect((await daemon.call('POST', `profiles/${first!.ID}`, ada)).status).toBe(204)
+    expect((await daemon.call('POST', 'logout', ada)).status).toBe(204)
+    expect(operator()).toBe('ada')
+    expect((await daemon.call('POST', 'reset-auth', ada)).status).toBe(204)
+    expect(operator()).toBe('ada')
+    // root says who it is, by leaving him out as well
+    expect((await daemon.call('POST', 'start', { ...wish, uid: 0 })).status).toBe(204)
+    expect(operator()).toBeUndefined()
+    expect((await daemon.call('POST', 'start', { ...wish, ...ada })).status).toBe(403)
+  })
+
   test('anybody may connect to the socket, its folder is open', () => {
     expect(statSync(daemon.socketPath).mode & 0o777).toBe(0o666)
   })

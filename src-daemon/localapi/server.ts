@@ -13,7 +13,7 @@ import { findRoute } from './dispatch.ts'
 import { plainError, type Reply } from './reply.ts'
 import type { ApiRequest, RouteTable } from './request.ts'
 import { isForeignRequest } from './request-checks.ts'
-import { mayCall, noRights, type Rights, rightsOf } from './rights.ts'
+import { mayCall, noRights, operatorCommand, type Rights, rightsOf } from './rights.ts'
 
 const MAX_BODY_BYTES = 1 << 20
 const MAX_HEADER_BYTES = 16 << 10
@@ -159,7 +159,7 @@ class LocalApi implements LocalApiServer {
       response.setHeader('Allow', match.allowed.join(', '))
       return plainError(405, `want ${match.allowed.join(' or ')}`)
     }
-    if (!mayCall(rights, match.route.needs)) return plainError(403, `${match.path} access denied`)
+    if (!mayCall(rights, match.route.needs)) return plainError(403, `${match.path} access denied${this.#wayIn(rights)}`)
     const body = match.route.streamsBody === true ? '' : await readBody(request)
     const query = url.searchParams
     if (request.headers['content-type']?.startsWith('application/x-www-form-urlencoded') === true) {
@@ -179,6 +179,12 @@ class LocalApi implements LocalApiServer {
       incoming: request,
     }
     return await match.route.handle(apiRequest)
+  }
+
+  /** For programs without a command line of their own to suggest. [PV-8] */
+  #wayIn(rights: Rights): string {
+    if (!rights.read) return ''
+    return `; only root and the operator may. To be the operator, run: ${operatorCommand(this.#options.socketPath)}`
   }
 
   async #rightsOf(caller: PeerCredentials | undefined): Promise<Rights> {

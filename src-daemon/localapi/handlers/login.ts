@@ -49,7 +49,8 @@ async function start(backend: Backend, request: ApiRequest): Promise<Reply> {
   const prefs = wanted === null ? undefined : parsePrefs(wanted)
   if (prefs?.ok === false) return plainError(400, prefs.message)
   return refusable(async () => {
-    await backend.start({ AuthKey: authKey.trim(), UpdatePrefs: prefs?.value ?? null })
+    const { isOperator: byOperator } = request.rights
+    await backend.start({ AuthKey: authKey.trim(), UpdatePrefs: prefs?.value ?? null, byOperator })
     return empty()
   })(request)
 }
