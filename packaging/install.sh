@@ -206,11 +206,12 @@ main() {
   check_host
   if [ -d /run/systemd/system ]; then
     run systemctl daemon-reload
+    run systemctl stop pintail-root.service # comes back, as the new one, when it is needed
+    run systemctl try-restart pintaild.service
     if [ "$now" = yes ]; then
       say 'start pintaild, now and at every boot'
       run systemctl enable --now pintaild.service
     fi
-    run systemctl try-restart pintaild.service
   elif [ "$now" = yes ]; then
     say 'attention: systemd does not run here; start it by hand: pintaild'
   fi
