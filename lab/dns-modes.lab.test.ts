@@ -214,6 +214,10 @@ describe.each(modes.filter((mode) => mode.packages !== undefined))('on a machine
     await soon('names of the network', knows)
     expect(await getent('nas')).toBe(await other.address())
     expect(await getent('www.example.com')).toBe('198.51.100.1')
+    await soon('[DNS-15] programs ask us', async () => {
+      const { systemVerdict } = (await ours.client.json('GET', 'pintail/dns')) as { systemVerdict: string }
+      return systemVerdict === 'asks us' ? true : undefined
+    })
     const { counters } = (await ours.client.json('GET', 'pintail/dns')) as { counters: { forwarded: number } }
     expect(counters.forwarded > 0).toBe(!mode.canSplit) // a host that can split does not ask us for others' names
     expect(await ours.client.json('GET', 'dns-osconfig')).toMatchObject({ Nameservers: ['203.0.113.54'] })

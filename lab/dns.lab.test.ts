@@ -147,7 +147,11 @@ describe('names in a network', () => {
         .replaceAll('tailscale', 'pintail')
         .replaceAll('Tailscale', 'Pintail')
         .replaceAll(/\b\d+(?= +ClassINET)|(?<="TTL": )\d+/g, 'TTL') // the second one may be a second older
-    expect(renamed(our.stdout)).toBe(renamed(stock.stdout))
+    const stockPart = our.stdout
+      .replace(/\n=== Use by this system ===.*$/s, '')
+      .replace(/,\n {2}"PintailCheck": {.*(?=\n}\n$)/s, '')
+    expect(renamed(stockPart)).toBe(renamed(stock.stdout))
+    expect(stockPart === our.stdout).toBe(!line.startsWith('status'))
     expect([our.code, our.stderr]).toEqual([stock.code, stock.stderr])
   })
 
@@ -158,6 +162,41 @@ describe('names in a network', () => {
       MatchDomains: [],
     })
     expect(await ours.client.json('GET', 'pintail/dns')).toMatchObject({ mode: 'direct', canSplit: false })
+  })
+
+  test('[DNS-16] Firefox is told to ask the system', async () => {
+    const { stdout } = await machine.run('dig', ['use-application-dns.net'])
+    expect(stdout).toContain('status: NXDOMAIN')
+  })
+
+  test('[DNS-15] U12: another program catches all questions: health says so, until it is gone', async () => {
+    const isAsked = async () =>
+      ((await ours.client.json('GET', 'pintail/dns')) as { systemVerdict: string }).systemVerdict === 'asks us'
+    const isTold = async () => (await ours.status()).Health?.some((text) => text.includes('looks names')) === true
+    const happens = (what: string, it: () => Promise<boolean>) =>
+      eventually(what, async () => ((await it()) ? true : undefined), { withinMs: 25_000, everyMs: 200 })
+    await happens('the system asks us', isAsked)
+    const catching = `table ip other_vpn {
+      chain out {
+        type nat hook output priority -100
+        udp dport 53 dnat to 203.0.113.54
+      }
+      chain post {
+        type nat hook postrouting priority 100
+        ip daddr 203.0.113.54 masquerade
+      }
+    }
+    `
+    expect(await machine.run('nft', ['-f', '-'], { input: catching })).toMatchObject({ code: 0 })
+    expect(await getent('nas.demo.internal')).toBe('')
+    await ours.client.editPrefs({ CorpDNS: false, CorpDNSSet: true })
+    await ours.client.editPrefs({ CorpDNS: true, CorpDNSSet: true }) // as any change: do not wait five minutes
+    await happens('health says so', isTold)
+    const status = await execute(process.execPath, [pintail, `--socket=${ours.socketPath}`, 'dns', 'status'])
+    expect(status.stdout).toContain('do NOT ask Pintail')
+    await machine.run('nft', ['delete', 'table', 'ip', 'other_vpn'])
+    await happens('health is well again', async () => !(await isTold()))
+    expect(await isAsked()).toBe(true)
   })
 
   test('accept-dns off gives the file back, on takes it again', async () => {

@@ -29,6 +29,7 @@ import { UserspaceRouter } from './engine/userspace/userspace-router.ts'
 import { parseFlags } from './flags.ts'
 import { hasIpv6, openLinuxOsDns } from './io/dns/linux.ts'
 import { MemoryOsDns } from './io/dns/memory.ts'
+import { lookUpBySystem } from './io/dns/system-look-up.ts'
 import { linuxForeignRoutes } from './io/foreign-routes/linux.ts'
 import { createLog, errorText } from './io/log/log.ts'
 import { openLinuxNetworkMonitor } from './io/netmon/linux.ts'
@@ -143,6 +144,7 @@ async function run(): Promise<void> {
     randomBytes: (count) => nodeCrypto.randomBytes(count),
     now: nowMs,
     log: dnsLog,
+    ...(tunName === undefined ? {} : { lookUpBySystem }),
   })
   plane.serve({ addresses: [SERVICE_V4, SERVICE_V6], handle: (packet) => dns.handlePacket(packet) })
   closers.unshift(() => dns.close())

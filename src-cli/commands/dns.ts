@@ -2,14 +2,16 @@
 import { LocalApiError } from '../../src-client/local-api-error.ts'
 import type { LocalClient } from '../../src-client/local-client.ts'
 import type { DnsConfig } from '../../src-contract/control/map.ts'
-import type { DnsQueryReply, OsDnsReply } from '../../src-contract/localapi/dns.ts'
+import type { DnsQueryReply, DnsReport, OsDnsReply } from '../../src-contract/localapi/dns.ts'
 import { parseBase64 } from '../../src-protocol/wire/bytes.ts'
 import { type DnsMessage, type DnsRecord, decodeDns } from '../../src-protocol/wire/dns.ts'
 import { decodeRecordData } from '../../src-protocol/wire/dns-record.ts'
 import { goJson } from '../text/go-json.ts'
 import { quote } from '../text/quote.ts'
 import { alignTabs } from '../text/table.ts'
-import { CommandError, type Invocation, type Verb } from '../verb.ts'
+import { CommandError, type Invocation, type Terminal, type Verb } from '../verb.ts'
+import { stubbornBrowsers } from './browser-dns.ts'
+import { type DnsCheck, dnsCheckJson, dnsCheckText } from './dns-check-text.ts'
 import { type DnsSituation, dnsStatusJson, dnsStatusText } from './dns-status-text.ts'
 
 const RCODES = ['Success', 'FormatError', 'ServerFailure', 'NameError', 'NotImplemented', 'Refused']
@@ -36,6 +38,8 @@ export const dns: Verb = {
     {
       name: 'status',
       summary: 'Show the DNS configuration of the network and of this machine',
+      details:
+        'Says at its end whether programs of this system ask Pintail at all, and which browsers of yours do not: one with a DNS provider of its own (DNS over HTTPS) does not find names of this network.',
       examples: ['pintail dns status', 'pintail dns status --all', 'pintail dns status --json'],
       flags: [
         { name: 'all', kind: 'bool', help: 'also what is rarely of interest', default: false },
@@ -46,8 +50,14 @@ export const dns: Verb = {
     {
       name: 'query',
       summary: "Ask this machine's resolver",
+      details:
+        'Asks the resolver of the daemon directly, whatever the system asks, and shows who answered: nobody (the name is of this network), or a server. Types: A (default), AAAA, ALL, CNAME, HINFO, MX, NS, PTR, SOA, SRV, TXT.',
       args: '<name> [type]',
-      examples: ['pintail dns query nas.example.net', 'pintail dns query example.com MX'],
+      examples: [
+        'pintail dns query nas.example.net',
+        'pintail dns query example.com MX',
+        'pintail dns query --json nas.example.net AAAA',
+      ],
       flags: [{ name: 'json', kind: 'bool', help: 'print JSON', default: false }],
       run: query,
     },
@@ -59,12 +69,29 @@ async function status({ connect, flags, terminal }: Invocation): Promise<number>
   const [state, prefs] = await Promise.all([client.status({ peers: false }), client.prefs()])
   const config = await orUndefined(client.json('GET', 'dns-config') as Promise<DnsConfig>)
   const situation: DnsSituation = { isAccepted: prefs.CorpDNS, status: state, config, ...(await readSystem(client)) }
-  terminal.out(
-    flags.bool('json')
-      ? `${goJson(dnsStatusJson(situation), '  ')}\n`
-      : dnsStatusText(situation, { isAll: flags.bool('all') }),
-  )
+  const domain = (state.CurrentTailnet?.MagicDNSSuffix ?? '').toLowerCase()
+  const check = prefs.CorpDNS && domain !== '' ? await readCheck(client, terminal, domain) : undefined
+  if (flags.bool('json')) {
+    const more = check === undefined ? {} : { PintailCheck: dnsCheckJson(check) }
+    terminal.out(`${goJson({ ...dnsStatusJson(situation), ...more }, '  ')}\n`)
+  } else {
+    terminal.out(dnsStatusText(situation, { isAll: flags.bool('all') }))
+    if (check !== undefined) terminal.out(`\n${dnsCheckText(check)}`)
+  }
   return 0
+}
+
+/** Undefined: a daemon that does not know of it. */
+async function readCheck(client: LocalClient, terminal: Terminal, domain: string): Promise<DnsCheck | undefined> {
+  try {
+    const report = (await client.json('GET', 'pintail/dns')) as DnsReport
+    const home = terminal.env.HOME ?? ''
+    const browsers = home === '' ? [] : await stubbornBrowsers(home, domain, (path) => terminal.readFile(path))
+    return { report, browsers }
+  } catch (error) {
+    if (error instanceof LocalApiError) return undefined
+    throw error
+  }
 }
 
 async function readSystem(client: LocalClient): Promise<Pick<DnsSituation, 'system' | 'systemError'>> {

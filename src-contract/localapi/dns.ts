@@ -28,6 +28,8 @@ export interface DnsReport {
   /** Suffix → servers. */
   routes: { [suffix: string]: string[] }
   defaults: string[]
+  /** Whether programs of this system ask us, tried from time to time with a name of its own. */
+  systemVerdict: 'unknown' | 'asks us' | 'asks others'
   /** Questions since the daemon started, by how they ended. */
-  counters: { own: number; cached: number; forwarded: number; failed: number; malformed: number }
+  counters: { own: number; browsers: number; cached: number; forwarded: number; failed: number; malformed: number }
 }

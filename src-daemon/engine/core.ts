@@ -420,7 +420,7 @@ export class Core {
     o.peerApi?.configure(isReady ? { netmap, shieldsUp: ShieldsUp, offersExitNode } : undefined)
   }
 
-  #tellDnsTroubles({ forward, set, host }: DnsTroubles): void {
+  #tellDnsTroubles({ forward, set, host, unasked }: DnsTroubles): void {
     const tell = (code: HealthCode, detail: string | undefined): void => {
       if (detail === undefined) this.health.clear(code)
       else this.health.set(code, detail)
@@ -429,6 +429,7 @@ export class Core {
     tell('dns-set-os-config-failed', set)
     tell('resolv-conf-overwritten', host?.kind === 'overwritten' ? host.detail : undefined)
     tell('dns-fight', host?.kind === 'fight' ? host.detail : undefined)
+    tell('dns-not-asked', unasked)
   }
 
   /** Netmaps come in bursts, and looking through thousands of peers for nobody helps nobody. */

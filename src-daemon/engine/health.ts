@@ -84,6 +84,12 @@ export const healthRows = {
     text: (detail) =>
       `Another program writes /etc/resolv.conf again and again (${detail}); it has the last word now, and names of this network may not be found. Configure one of the two to leave DNS alone (here: pintail set --accept-dns=false).`,
   },
+  'dns-not-asked': {
+    severity: 'medium',
+    title: 'Names are looked up elsewhere',
+    text: (detail) =>
+      `This system looks names of this network up elsewhere: a test question never arrived, so machines are found by address only (${detail}).`,
+  },
   'exit-node-unavailable': {
     severity: 'medium',
     title: 'Exit node cannot be used',

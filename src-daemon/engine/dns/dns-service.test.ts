@@ -8,7 +8,7 @@ import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tls from 'node:tls'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { DnsConfig, Node } from '../../../src-contract/control/map.ts'
 import { nodeCrypto } from '../../../src-protocol/crypto/node-crypto.ts'
 import { foldMapResponse } from '../../../src-protocol/machines/netmap.ts'
@@ -39,7 +39,15 @@ function node(id: number, name: string, address: string, more: Partial<Node> = {
   return { ID: id, StableID: `n${id}`, Name: name, User: 1, Key: key, Addresses: [`${address}/32`], ...more } as Node
 }
 
-function service(dns: DnsConfig, options: { os?: MemoryOsDns; exitNode?: Node; isAccepted?: boolean } = {}) {
+function service(
+  dns: DnsConfig,
+  options: {
+    os?: MemoryOsDns
+    exitNode?: Node
+    isAccepted?: boolean
+    lookUpBySystem?: (name: string) => Promise<void>
+  } = {},
+) {
   const packets: Uint8Array[] = []
   const made = new DnsService({
     os: options.os ?? new MemoryOsDns(),
@@ -48,6 +56,7 @@ function service(dns: DnsConfig, options: { os?: MemoryOsDns; exitNode?: Node; i
     randomBytes: (count) => nodeCrypto.randomBytes(count),
     now: () => performance.now(),
     log: createLog({ level: 'error', write: () => {}, wallClockMs: () => 0 }),
+    ...(options.lookUpBySystem === undefined ? {} : { lookUpBySystem: options.lookUpBySystem }),
     secureContext: tls.createSecureContext({ ca: [certificate.cert] }),
   })
   closers.push(() => made.close())
@@ -284,3 +293,38 @@ test('[DNS-14] a question asked again is answered to whoever asks it now, and to
   expect(dns.packets).toHaveLength(3)
   expect(told).toEqual(['100.64.0.2', '100.64.0.2', '100.64.0.2'])
 })
+
+test('[DNS-15] whether the system asks us: heard as a packet, told as trouble, and gone when mended', async () => {
+  const events: string[] = []
+  const asked: string[] = []
+  let isOurs = false
+  const os = new MemoryOsDns({ canSplit: true })
+  const dns: ReturnType<typeof service> = service(
+    { Proxied: true, Domains: ['tail.example'] },
+    {
+      os,
+      lookUpBySystem: async (name) => {
+        asked.push(name)
+        if (isOurs) dns.handlePacket(question(name))
+      },
+    },
+  )
+  dns.onTroubles = ({ unasked }) => events.push(unasked ?? 'none')
+  await vi.waitFor(() => expect(dns.systemVerdict).toBe('asks others'), { timeout: 20_000, interval: 20 })
+  expect(asked.every((name) => /^check-[0-9a-f]{16}\.tail\.example\.$/.test(name))).toBe(true)
+  expect(new Set(asked).size).toBe(asked.length)
+  expect(events.at(-1)).toContain('tail.example')
+  // who fights over the settings is the trouble then, and no other
+  os.events?.onTrouble({ kind: 'fight', detail: 'x' })
+  expect(events.at(-1)).toBe('none')
+  os.events?.onTrouble(undefined)
+  expect(events.at(-1)).toContain('tail.example')
+  isOurs = true
+  await vi.waitFor(() => expect(dns.systemVerdict).toBe('asks us'), { timeout: 20_000, interval: 20 })
+  expect(events.at(-1)).toBe('none')
+
+  function question(name: string): Uint8Array {
+    const flow = { src: Uint8Array.of(100, 64, 0, 1), dst: Uint8Array.of(100, 100, 100, 100), srcPort: 1, dstPort: 53 }
+    return encodeUdpPacket(flow, encodeDnsQuery(7, name, 28)!)
+  }
+}, 45_000)

@@ -7,13 +7,15 @@
 import { type OsDnsConfig, planOsDns } from '../../../src-protocol/machines/resolver/os-plan.ts'
 import { type DnsPlan, type DnsWishes, emptyPlan, planDns } from '../../../src-protocol/machines/resolver/plan.ts'
 import { Resolver, type ResolverEffect, upstreamText } from '../../../src-protocol/machines/resolver/resolver.ts'
+import type { SystemVerdict } from '../../../src-protocol/machines/resolver/system-check.ts'
 import { type TcpEffect, TcpResponder } from '../../../src-protocol/machines/resolver/tcp-responder.ts'
-import { isOwn, parseUpstreams, type Upstream } from '../../../src-protocol/machines/resolver/upstream.ts'
+import { isOwn, parseUpstreams, SERVICE_V4, type Upstream } from '../../../src-protocol/machines/resolver/upstream.ts'
 import { dnsType, encodeDnsQuery } from '../../../src-protocol/wire/dns.ts'
 import { encodeUdpPacket, type Flow, ipProtocol, parsePacket } from '../../../src-protocol/wire/packet.ts'
 import type { OsDns, OsDnsTrouble } from '../../io/dns/port.ts'
 import { Upstreams, type UpstreamsOptions } from '../../io/dns/upstream.ts'
 import { errorText, type Log } from '../../io/log/log.ts'
+import { SystemAsks } from './system-asks.ts'
 
 const DNS_PORT = 53
 const RETRY_MS = 5_000
@@ -27,6 +29,8 @@ export interface DnsServiceOptions {
   readonly now: () => number
   readonly log: Log
   readonly secureContext?: UpstreamsOptions['secureContext']
+  /** Looks a name up as programs of this system do; without it nobody checks whether they ask us. */
+  readonly lookUpBySystem?: (name: string) => Promise<void>
 }
 
 export interface DnsTroubles {
@@ -35,6 +39,8 @@ export interface DnsTroubles {
   /** Settings that could not be written. */
   readonly set: string | undefined
   readonly host: OsDnsTrouble | undefined
+  /** Nothing fails, and yet the system asks somebody else: what to look at. */
+  readonly unasked: string | undefined
 }
 
 type Answer = (bytes: Uint8Array) => void
@@ -47,13 +53,14 @@ export class DnsService {
   readonly #resolver: Resolver
   readonly #tcp: TcpResponder
   readonly #upstreams: Upstreams
+  readonly #systemAsks: SystemAsks | undefined
   readonly #answers = new Map<number, Answer>()
   #token = 0
   #timer: NodeJS.Timeout | undefined
   #planned: DnsPlan = emptyPlan
   /** What the host had before us. */
   #base: readonly Upstream[] = []
-  #troubles: DnsTroubles = { forward: undefined, set: undefined, host: undefined }
+  #troubles: DnsTroubles = { forward: undefined, set: undefined, host: undefined, unasked: undefined }
   #age = 0
   #runs = false
   #retry: NodeJS.Timeout | undefined
@@ -73,8 +80,16 @@ export class DnsService {
       },
       ...(options.secureContext === undefined ? {} : { secureContext: options.secureContext }),
     })
+    if (options.lookUpBySystem !== undefined) {
+      const { lookUpBySystem: lookUp, randomBytes, now } = options
+      this.#systemAsks = new SystemAsks({ lookUp, randomBytes, now, onVerdict: () => this.#noteSystem() })
+    }
     options.os.listen({
-      onTrouble: (host) => this.#setTroubles({ host }),
+      onTrouble: (host) => {
+        this.#setTroubles({ host })
+        this.#noteSystem()
+        this.#systemAsks?.again()
+      },
       onBaseChange: () => this.#want(),
     })
   }
@@ -89,6 +104,10 @@ export class DnsService {
 
   get counters(): Resolver['counters'] {
     return this.#resolver.counters
+  }
+
+  get systemVerdict(): SystemVerdict {
+    return this.#systemAsks?.verdict ?? 'unknown'
   }
 
   /** undefined = no network: nothing of ours is known, and the host's settings are its own. */
@@ -106,6 +125,7 @@ export class DnsService {
   networkChanged(): void {
     this.#perform(this.#resolver.networkChanged())
     this.#want()
+    this.#systemAsks?.again()
   }
 
   /** An IP packet that the host sent to a service address. */
@@ -120,6 +140,7 @@ export class DnsService {
     if (packet.protocol !== ipProtocol.udp || packet.dstPort !== DNS_PORT) return
     const flow: Flow = { src: packet.dst, dst: packet.src, srcPort: DNS_PORT, dstPort: packet.srcPort }
     const { payload } = packet
+    if (this.#systemAsks?.isWaiting === true) this.#systemAsks.hear(payload)
     const tell = (answer: Uint8Array): void => {
       this.onAnswer(answer) // before the program can use it
       this.#o.writeToHost(encodeUdpPacket(flow, answer))
@@ -155,6 +176,7 @@ export class DnsService {
     this.#closed = true
     clearTimeout(this.#timer)
     clearTimeout(this.#retry)
+    this.#systemAsks?.close()
     this.#upstreams.close()
     this.#age++
     await this.#idle
@@ -188,6 +210,7 @@ export class DnsService {
     for (const effect of effects) {
       if (effect.kind === 'packet') this.#o.writeToHost(effect.bytes)
       else {
+        if (this.#systemAsks?.isWaiting === true) this.#systemAsks.hear(effect.bytes)
         this.#ask(effect.bytes, 'stream', (answer) =>
           this.#performTcp(this.#tcp.answer(effect.connection, answer, this.#o.now())),
         )
@@ -249,15 +272,24 @@ export class DnsService {
     const base = await os.base()
     const servers = base.nameservers.filter((address) => !isOwn(address))
     this.#setPlan(plan, parseUpstreams(servers.map((Addr) => ({ Addr }))))
-    const result = await os.apply(
-      config === undefined ? undefined : needsBase ? withBase(config, base, servers) : config,
-    )
+    const desired = config === undefined ? undefined : needsBase ? withBase(config, base, servers) : config
+    const result = await os.apply(desired)
     this.#setTroubles({ set: result.kind === 'failed' ? result.message : undefined })
+    this.#systemAsks?.follow(plan, result.kind === 'failed' ? undefined : desired)
+    this.#noteSystem()
   }
 
   #noteForwarding(): void {
     const forward = this.#resolver.failing?.map(upstreamText).join(', ')
     if (forward !== this.#troubles.forward) this.#setTroubles({ forward })
+  }
+
+  /** One row for one trouble: a fight over the settings, or settings that were refused, say enough. */
+  #noteSystem(): void {
+    const { set, host } = this.#troubles
+    const isUnasked = this.systemVerdict === 'asks others' && set === undefined && host?.kind !== 'fight'
+    const unasked = isUnasked ? `${this.#systemAsks?.domain}; ${whatToLookAt(this.#o.os.mode)}` : undefined
+    if (unasked !== this.#troubles.unasked) this.#setTroubles({ unasked })
   }
 
   #setTroubles(change: Partial<DnsTroubles>): void {
@@ -279,4 +311,13 @@ function withBase(config: OsDnsConfig, base: OsDnsConfig, servers: OsDnsConfig['
     searchDomains: [...new Set([...config.searchDomains, ...base.searchDomains])],
     matchDomains: config.matchDomains,
   }
+}
+
+/** Where questions go astray, by who manages them. */
+function whatToLookAt(mode: OsDns['mode']): string {
+  const always =
+    'another VPN or a firewall that catches port 53, and "dns" or "resolve" in the line "hosts:" of /etc/nsswitch.conf'
+  if (mode === 'systemd-resolved')
+    return `look at "resolvectl query" for a name of it, at /etc/resolv.conf (it should lead to 127.0.0.53), at ${always}`
+  return `look at the first nameserver in /etc/resolv.conf (it should be ${SERVICE_V4}), at ${always}`
 }

@@ -63,7 +63,7 @@ function resolverValue(upstream: Upstream): DnsQueryReply['Resolvers'][number] {
 
 function report({ dns }: Backend): Reply {
   if (dns === undefined) return plainError(503, 'no resolver')
-  const { plan, os, counters } = dns
+  const { plan, os, counters, systemVerdict } = dns
   const reply: DnsReport = {
     mode: os.mode,
     why: os.why,
@@ -72,6 +72,7 @@ function report({ dns }: Backend): Reply {
     localDomains: [...plan.localDomains],
     routes: Object.fromEntries([...plan.routes].map(([suffix, list]) => [suffix, list.map(upstreamText)])),
     defaults: plan.defaults.map(upstreamText),
+    systemVerdict,
     counters,
   }
   return json(reply)

@@ -12,6 +12,8 @@ import { SERVICE_V4, SERVICE_V6, type Upstream } from './upstream.ts'
 /** Machines come and go; who asks us is on the same host. */
 export const OWN_TTL_SECONDS = 5
 export const SERVICE_NAME = 'magicdns.localhost-tailscale-daemon'
+/** Firefox asks for it before it turns its own DNS over HTTPS on by default; "there is none" makes it ask the system. */
+export const BROWSER_CANARY = 'use-application-dns.net'
 const SERVICE_REVERSE = new Set([SERVICE_V4, SERVICE_V6].map((ip) => reverseName(ipBytes(ip))))
 const VIA_SUFFIXES = new Set(['', 'ts.net', 'tailscale.net'])
 const NOT_OURS_TO_TELL = new Set<number>([dnsType.NS, dnsType.SOA, dnsType.AXFR, dnsType.HINFO])
@@ -38,6 +40,11 @@ export function answerLocally(plan: DnsPlan, question: DnsQuestion, base: readon
   const zone = zoneOf(plan, name)
   if (zone === 'local') return answer(NOT_OURS_TO_TELL.has(type) ? dnsRcode.notImplemented : absence(plan, name))
   return { kind: 'ask', upstreams: zone ?? (plan.defaults.length > 0 ? plan.defaults : base) }
+}
+
+/** Whoever does not ask us would miss something; for those who use us as their exit node that is not ours to say. */
+export function holdsBrowsersBack(plan: DnsPlan): boolean {
+  return plan.localDomains.size > 0 || plan.routes.size > 0
 }
 
 /** The longest suffix decides. */

@@ -5,6 +5,7 @@
 import type { IpText } from '../../../src-contract/ids.ts'
 import { isWithin } from '../../wire/dns-name.ts'
 import { splitIpPort } from '../../wire/ip.ts'
+import { BROWSER_CANARY } from './local-answers.ts'
 import type { DnsPlan } from './plan.ts'
 import { SERVICE_V4, SERVICE_V6, type Upstream } from './upstream.ts'
 
@@ -38,7 +39,9 @@ export function planOsDns(plan: DnsPlan, os: { readonly canSplit: boolean; reado
   }
   if (!os.canSplit) return { config: { nameservers: service, searchDomains, matchDomains: [] }, needsBase: true }
   const same = needsUs ? undefined : commonServers([...plan.routes.values()])
-  return { config: { nameservers: same ?? service, searchDomains, matchDomains: matchDomains(plan) }, needsBase: false }
+  const domains = matchDomains(plan)
+  const matched = same === undefined ? [...domains, BROWSER_CANARY].sort() : domains
+  return { config: { nameservers: same ?? service, searchDomains, matchDomains: matched }, needsBase: false }
 }
 
 /** Those below another one are left out; names of machines that other networks share with us stand for themselves. */

@@ -172,8 +172,9 @@ describe('[DNS-6] what the system is told', () => {
     expect(config?.matchDomains.filter((name) => !name.endsWith('.arpa'))).toEqual([
       'box.other.example',
       'tail.example',
+      'use-application-dns.net',
     ])
-    expect(config?.matchDomains).toHaveLength(2 + 65)
+    expect(config?.matchDomains).toHaveLength(3 + 65)
     expect(needsBase).toBe(false)
     expect(planOsDns(plan(magic), { canSplit: false, hasIpv6: false })).toMatchObject({
       config: { matchDomains: [] },

@@ -449,6 +449,20 @@ describe('[DNS-14] answers that are ready', () => {
   })
 })
 
+test('[DNS-16] Firefox is told to ask the system, while there is something of ours to miss', () => {
+  const servers = { '192.0.2.1:53': gives('10.9.9.9') }
+  const canary = 'use-application-dns.net'
+  const world = new World({ ...magic, defaults: [A] }, servers)
+  expect([world.ask(canary).rcode, world.ask('Use-Application-DNS.net', dnsType.AAAA).rcode]).toEqual([3, 3])
+  expect([world.sent.length, world.resolver.counters.browsers]).toEqual([0, 2])
+  expect(world.ask(`www.${canary}`).data).toEqual(['10.9.9.9'])
+  expect(new World({ routes: new Map([['corp.example', [A]]]), defaults: [A] }, servers).ask(canary).rcode).toBe(3)
+  expect(new World({ defaults: [A] }, servers).ask(canary).data).toEqual(['10.9.9.9'])
+  const token = world.begin(encodeDnsQuery(1, canary, dnsType.A)!, 'stream', true)
+  world.run(() => world.answers.has(token))
+  expect(read(world.answers.get(token)!.bytes).data).toEqual(['10.9.9.9'])
+})
+
 test('[DNS-10] for others, as their exit node: the wide world, nothing of ours', () => {
   const world = new World(
     { ...magic, exitNodeRefuses: ['ts.net'], defaults: [A] },

@@ -19,7 +19,7 @@ import {
 import { isWithin } from '../../wire/dns-name.ts'
 import { DnsCache, questionKey } from './cache.ts'
 import { type ForwardEffect, Forwarder, type ForwardOutcome, type Via } from './forwarder.ts'
-import { answerLocally, zoneOf } from './local-answers.ts'
+import { answerLocally, BROWSER_CANARY, holdsBrowsersBack, zoneOf } from './local-answers.ts'
 import { type DnsPlan, emptyPlan } from './plan.ts'
 import { ReadyAnswers } from './ready-answers.ts'
 import { type Upstream, upstreamKey } from './upstream.ts'
@@ -58,6 +58,8 @@ interface Asked {
 
 export interface ResolverCounters {
   own: number
+  /** Browsers that asked whether they may ask others. */
+  browsers: number
   cached: number
   forwarded: number
   failed: number
@@ -78,7 +80,7 @@ export class Resolver {
   #upstreamsText = ''
   #failuresInRow = 0
   #silent: readonly Upstream[] = []
-  readonly counters: ResolverCounters = { own: 0, cached: 0, forwarded: 0, failed: 0, malformed: 0 }
+  readonly counters: ResolverCounters = { own: 0, browsers: 0, cached: 0, forwarded: 0, failed: 0, malformed: 0 }
 
   constructor(options: { readonly random16: () => number }) {
     this.#forwarder = new Forwarder(options)
@@ -118,7 +120,7 @@ export class Resolver {
   /** Whom this name would be asked at; empty = answered here. */
   upstreamsFor(bytes: Uint8Array): readonly Upstream[] {
     const query = decodeDnsQuery(bytes)
-    if (!query.ok) return []
+    if (!query.ok || this.#isCanary(query.value)) return []
     const local = answerLocally(this.#plan, query.value.question, this.#base)
     return local.kind === 'ask' ? local.upstreams : []
   }
@@ -146,6 +148,10 @@ export class Resolver {
     ]
     if ((query.edns?.version ?? 0) > 0) return own(dnsRcode.format)
     if (isForOther && !mayOthersAsk(this.#plan, query)) return own(dnsRcode.refused)
+    if (!isForOther && this.#isCanary(query)) {
+      this.counters.browsers++
+      return own(dnsRcode.noName)
+    }
     const local = answerLocally(this.#plan, query.question, this.#base)
     if (local.kind === 'answer') {
       if (isForOther) return own(dnsRcode.refused)
@@ -175,6 +181,10 @@ export class Resolver {
     this.#asked.set(asked.question, { key, waiting: [waiting], isForOther, upstreams: local.upstreams })
     if (key !== undefined) this.#byKey.set(key, asked.question)
     return this.#translate(asked.effects, now)
+  }
+
+  #isCanary({ question }: DnsQuery): boolean {
+    return question.name === BROWSER_CANARY && holdsBrowsersBack(this.#plan)
   }
 
   handleReply(attempt: number, bytes: Uint8Array, now: Ms): ResolverEffect[] {
