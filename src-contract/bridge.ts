@@ -3,6 +3,7 @@
  * against a schema (`src-main/bridge-inputs.ts`) and the sender's frame; the preload offers these names and no others.
  */
 import type { AppProblem, Language, Theme, TrayStyle } from './app/app-state.ts'
+import type { ExitCheck, ExitChoice } from './app/exit.ts'
 import type { AppPush } from './app/mirror.ts'
 import type { PingType } from './localapi/ping.ts'
 
@@ -37,6 +38,11 @@ export interface BridgeCalls {
   'signIn.cancel': { input: undefined; output: undefined }
   signOut: { input: undefined; output: undefined }
   'device.ping': { input: { id: string; type: PingType }; output: PingAnswer }
+  'exit.use': { input: { choice: ExitChoice }; output: undefined }
+  'exit.allowLan': { input: { on: boolean }; output: undefined }
+  /** Whether another exit node takes over when the one in use fails. */
+  'exit.takeOver': { input: { on: boolean }; output: undefined }
+  'exit.check': { input: undefined; output: ExitCheck }
   'clipboard.copy': { input: { text: string }; output: undefined }
   'daemon.startPlan': { input: undefined; output: StartPlan }
   'daemon.start': { input: undefined; output: undefined }
@@ -70,6 +76,10 @@ const calls: { [K in CallName]: true } = {
   'signIn.cancel': true,
   signOut: true,
   'device.ping': true,
+  'exit.use': true,
+  'exit.allowLan': true,
+  'exit.takeOver': true,
+  'exit.check': true,
   'clipboard.copy': true,
   'daemon.startPlan': true,
   'daemon.start': true,
@@ -84,7 +94,7 @@ export const callNames = Object.keys(calls) as CallName[]
 export interface BridgePushes {
   state: AppPush
   /** Somewhere to go: a tray row or a notification was clicked. */
-  navigate: { to: 'devices' | 'this-device' | 'settings'; deviceId?: string }
+  navigate: { to: 'devices' | 'exit-node' | 'this-device' | 'settings'; deviceId?: string }
   /** The window was asked to close and there is no tray to find it again. */
   'close-asked': Record<string, never>
 }

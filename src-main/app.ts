@@ -6,13 +6,16 @@ import { join } from 'node:path'
 import { app, clipboard, Notification, nativeTheme, powerMonitor, shell } from 'electron'
 import { LocalClient } from '../src-client/local-client.ts'
 import type { AppProblem, AppSettings } from '../src-contract/app/app-state.ts'
+import type { ExitChoice } from '../src-contract/app/exit.ts'
 import { type AppPush, type AppView, changesBetween } from '../src-contract/app/mirror.ts'
 import type { BridgePushes } from '../src-contract/bridge.ts'
 import { closestLanguage } from '../src-contract/text/languages.ts'
-import { AppError, type CallHandlers, problemFrom, push, serveCalls } from './bridge.ts'
+import { AppError } from './app-error.ts'
+import { type CallHandlers, problemFrom, push, serveCalls } from './bridge.ts'
 import { Commands } from './commands.ts'
 import { runAsAdmin } from './daemon/run-as-admin.ts'
 import { daemonStart, thisMachine } from './daemon/start-plan.ts'
+import { checkExit, chooseExit, setAllowLan, setTakesOver } from './exit-commands.ts'
 import type { Flags } from './flags.ts'
 import { appView } from './link/app-view.ts'
 import { DaemonLink } from './link/daemon-link.ts'
@@ -38,6 +41,7 @@ export interface AppPlaces {
 
 /** Changes are sent to a visible window at most this often. */
 const PUSH_EVERY_MS = 250
+const RECENT_EXITS = 8
 
 export async function runApp(flags: Flags, places: AppPlaces): Promise<void> {
   lockDown()
@@ -148,6 +152,7 @@ class RunningApp {
       pings: this.#commands.pings,
       settings: this.#appSettings(),
       hasTray: this.#hasTray,
+      recentExits: this.#settings.settings.recentExits,
       nowMs: Date.now(),
       before,
     })
@@ -156,6 +161,7 @@ class RunningApp {
   #changed(): void {
     const signInUrlBefore = this.#view.state.signInUrl
     this.#view = this.#makeView(this.#view)
+    this.#rememberExit()
     this.#tray?.show(this.#view, this.#words)
     this.#schedulePush()
     const { signInUrl } = this.#view.state
@@ -163,6 +169,29 @@ class RunningApp {
       this.#wantsSignInPage = false
       this.#openSignInPage().catch((error: unknown) => log('warn', 'the sign-in page was not opened', error))
     }
+  }
+
+  #rememberExit(): void {
+    const { now } = this.#view.state.exit
+    const { recentExits } = this.#settings.settings
+    if (now.kind !== 'on' || recentExits[0] === now.id) return
+    const others = recentExits.filter((id) => id !== now.id)
+    this.#settings.set({ recentExits: [now.id, ...others].slice(0, RECENT_EXITS) })
+  }
+
+  #chooseExit(choice: ExitChoice): Promise<void> {
+    const isOurs = this.#link.state.features !== null
+    return chooseExit(this.#link.client, choice, { state: this.#view.state.exit, isOurs })
+  }
+
+  /** Without a window nobody sees the check: only what is wrong is told. */
+  async #chooseExitOrTell(choice: ExitChoice): Promise<void> {
+    await this.#chooseExit(choice)
+    if (choice.kind === 'off') return
+    const { node } = await checkExit(this.#link.client, () => this.#link.state.mirror)
+    const { now } = this.#view.state.exit
+    if (node.kind === 'silent' && now.kind !== 'off')
+      this.#notice(this.#words.t('exit.failedNotice', { name: now.name }), this.#words.t('exit.failedNoticeText'))
   }
 
   #schedulePush(): void {
@@ -252,6 +281,10 @@ class RunningApp {
       },
       signOut: () => this.#commands.signOut(),
       'device.ping': ({ id, type }) => this.#commands.ping(id, type),
+      'exit.use': ({ choice }) => this.#chooseExit(choice),
+      'exit.allowLan': ({ on }) => setAllowLan(this.#link.client, on),
+      'exit.takeOver': ({ on }) => setTakesOver(this.#link.client, on, this.#view.state.exit),
+      'exit.check': () => checkExit(this.#link.client, () => this.#link.state.mirror),
       'clipboard.copy': ({ text }) => clipboard.writeText(text),
       'daemon.startPlan': () => {
         const { command, run } = plan()
@@ -290,6 +323,15 @@ class RunningApp {
         return
       case 'open-devices':
         this.#navigate({ to: 'devices', ...(action.deviceId === undefined ? {} : { deviceId: action.deviceId }) })
+        return
+      case 'open-exit-nodes':
+        this.#navigate({ to: 'exit-node' })
+        return
+      case 'use-exit':
+        this.#orNotice(this.#chooseExitOrTell(action.choice))
+        return
+      case 'allow-lan':
+        this.#orNotice(setAllowLan(this.#link.client, action.on))
         return
       case 'copy':
         clipboard.writeText(action.text)

@@ -20,6 +20,17 @@ export const callInputs: { [K in CallName]: z.ZodMiniType<CallInput<K>> } = {
   'signIn.cancel': nothing,
   signOut: nothing,
   'device.ping': z.strictObject({ id, type: z.enum(['disco', 'TSMP', 'ICMP', 'peerapi']) }),
+  'exit.use': z.strictObject({
+    choice: z.discriminatedUnion('kind', [
+      z.strictObject({ kind: z.literal('off') }),
+      z.strictObject({ kind: z.literal('auto') }),
+      z.strictObject({ kind: z.literal('last') }),
+      z.strictObject({ kind: z.literal('node'), id }),
+    ]),
+  }),
+  'exit.allowLan': z.strictObject({ on: z.boolean() }),
+  'exit.takeOver': z.strictObject({ on: z.boolean() }),
+  'exit.check': nothing,
   'clipboard.copy': z.strictObject({ text: z.string().check(z.minLength(1), z.maxLength(10_000)) }),
   'daemon.startPlan': nothing,
   'daemon.start': nothing,

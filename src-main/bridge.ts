@@ -12,6 +12,7 @@ import {
   channelOf,
   type PushName,
 } from '../src-contract/bridge.ts'
+import { AppError } from './app-error.ts'
 import { callInputs } from './bridge-inputs.ts'
 import { problemOf } from './link/daemon-link.ts'
 import { log } from './log.ts'
@@ -19,16 +20,6 @@ import { APP_ORIGIN } from './window/app-protocol.ts'
 
 type Answer<T> = T extends undefined ? unknown : T | Promise<T>
 export type CallHandlers = { [K in CallName]: (input: CallInput<K>) => Answer<CallOutput<K>> }
-
-/** An expected failure with words for people. */
-export class AppError extends Error {
-  readonly problem: AppProblem
-
-  constructor(code: AppProblem['code'], message: string, options?: ErrorOptions) {
-    super(message, options)
-    this.problem = { code, message }
-  }
-}
 
 export function serveCalls(handlers: CallHandlers): void {
   for (const name of callNames) serveCall(name, handlers[name] as (input: unknown) => unknown)

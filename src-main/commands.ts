@@ -2,7 +2,7 @@
 import type { PingAnswer } from '../src-contract/bridge.ts'
 import type { PingType } from '../src-contract/localapi/ping.ts'
 import { defaultPrefs, type Prefs } from '../src-contract/localapi/prefs.ts'
-import { AppError } from './bridge.ts'
+import { AppError } from './app-error.ts'
 import type { MeasuredPing } from './link/app-view.ts'
 import type { DaemonLink } from './link/daemon-link.ts'
 import { pingAnswer } from './ping-and-sign-in.ts'

@@ -12,6 +12,8 @@ const shape = {
   theme: z.catch(z.enum(themes), 'system'),
   trayStyle: z.catch(z.enum(trayStyles), 'colour'),
   whenClosed: z.catch(z.enum(['ask', 'keep', 'quit']), 'ask'),
+  /** Ids of exit nodes that were in use, the latest first. */
+  recentExits: z.catch(z.array(z.string().check(z.maxLength(128))).check(z.maxLength(20)), []),
   window: z.catch(z.optional(place), undefined),
 }
 const settingsFile = z.object(shape)

@@ -22,7 +22,7 @@ describe('flags', () => {
 
 describe('settings file', () => {
   test('each unreadable part falls back alone', () => {
-    const defaults = { language: 'system', theme: 'system', trayStyle: 'colour', whenClosed: 'ask' }
+    const defaults = { language: 'system', theme: 'system', trayStyle: 'colour', whenClosed: 'ask', recentExits: [] }
     expect(parseSettings('{}')).toEqual(defaults)
     expect(parseSettings('{"theme":"dark","language":7,"window":{"width":"x"},"other":1}')).toEqual({
       ...defaults,

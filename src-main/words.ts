@@ -9,6 +9,7 @@ export interface Words {
   latency(ms: number): string
   path(path: Pick<DevicePath, 'kind' | 'relay'> | PingAnswer['via']): string
   compareNames(a: Device, b: Device): number
+  compareTexts(a: string, b: string): number
 }
 
 export function wordsFor(settings: AppSettings): Words {
@@ -31,6 +32,7 @@ export function wordsFor(settings: AppSettings): Words {
       if (path.kind === 'relay' && path.relay !== '') return t('path.relayVia', { region: path.relay })
       return t(path.kind === 'here' || path.kind === 'unknown' ? `ping.${path.kind}` : `path.${path.kind}`)
     },
+    compareTexts: (a, b) => collator.compare(a, b),
     compareNames: (a, b) => Number(b.online) - Number(a.online) || collator.compare(a.name, b.name),
   }
 }

@@ -11,6 +11,7 @@ import './styles/base.css'
 import './styles/controls.css'
 import './styles/layout.css'
 import './styles/devices.css'
+import './styles/exit.css'
 import { setLanguage, startText } from './text/i18n.ts'
 
 // What we ask is asked when somebody looks; the daemon is on this computer, a retry would not help.

@@ -5,7 +5,7 @@
  */
 import { rmSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { Node, UserProfile } from '../../src-contract/control/map.ts'
+import type { DerpMap, Node, UserProfile } from '../../src-contract/control/map.ts'
 import type { NodeKeyText, StableNodeId } from '../../src-contract/ids.ts'
 import { type HealthWarning, type LegacyNetMap, type Notify, watchMask } from '../../src-contract/localapi/notify.ts'
 import type { PingResult } from '../../src-contract/localapi/ping.ts'
@@ -52,6 +52,9 @@ export class FakeDaemon {
   signInUrl = 'https://control.example.org/register/a1b2c3d4'
   /** What `start` with a key leads to: undefined = accepted. */
   keyRefusal: string | undefined
+  answersNames = true
+  suggestedExitNode: StableNodeId = ''
+  derpMap: DerpMap | null = null
   pingAnswers: { [id: StableNodeId]: Partial<PingResult> } = {}
   #server: Server | undefined
   readonly #watchers = new Set<Watcher>()
@@ -186,6 +189,12 @@ export class FakeDaemon {
         return this.#watch(Number(url.searchParams.get('mask') ?? 0), response)
       case 'POST ping':
         return json(response, this.#ping(url.searchParams.get('ip') ?? ''))
+      case 'POST set-use-exit-node-enabled':
+        this.#toggleExit(url.searchParams.get('enabled') === 'true')
+        return json(response, this.prefs)
+      case 'GET dns-query':
+        if (!this.answersNames) return json(response, { Bytes: '', Resolvers: [] })
+        return json(response, { Bytes: Buffer.from(namesAnswer).toString('base64'), Resolvers: [] })
       case 'GET derpmap':
         return json(response, null)
       case 'GET pintail/features':
@@ -207,6 +216,13 @@ export class FakeDaemon {
     this.notify({ Prefs: this.prefs })
     if (changes.WantRunning === undefined || changes.WantRunning === before.WantRunning) return
     if (this.state !== 'NeedsLogin') this.setState(changes.WantRunning ? 'Running' : 'Stopped')
+  }
+
+  #toggleExit(enabled: boolean): void {
+    const { ExitNodeID, InternalExitNodePrior } = this.prefs
+    const [now, prior] = enabled ? [InternalExitNodePrior, ''] : ['', ExitNodeID]
+    this.prefs = { ...this.prefs, ExitNodeID: now, InternalExitNodePrior: prior, AutoExitNode: '' }
+    this.notify({ Prefs: this.prefs })
   }
 
   #start({ UpdatePrefs, AuthKey }: StartOptions): void {
@@ -258,6 +274,8 @@ export class FakeDaemon {
     if (mask & watchMask.initialPrefs) first.Prefs = this.prefs
     if (mask & watchMask.initialNetMap && this.self !== null && this.state !== 'NeedsLogin')
       Object.assign(first, { NetMap: this.#netMap(), SelfChange: this.self })
+    if (mask & watchMask.initialSuggestedExitNode && this.suggestedExitNode !== '')
+      first.SuggestedExitNode = this.suggestedExitNode
     if (mask & watchMask.initialHealthState) first.Health = { Warnings: null }
     if (Object.keys(first).length > 0) this.#send(watcher, first)
     return response
@@ -277,7 +295,7 @@ export class FakeDaemon {
       PacketFilterRules: null,
       SSHPolicy: null,
       CollectServices: false,
-      DERPMap: null,
+      DERPMap: this.derpMap,
       DisplayMessages: null,
       TKAEnabled: false,
       TKAHead: '',
@@ -345,6 +363,9 @@ export class FakeDaemon {
     }
   }
 }
+
+/** A reply's header: no error, nothing inside. */
+const namesAnswer = [0, 0, 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0]
 
 function silence(): Notify {
   return {

@@ -115,3 +115,40 @@ export function crowd(count: number): Node[] {
     }),
   )
 }
+
+/** A house with exit nodes of each kind: devices near, far and away, and servers that are offered by their place. */
+export function withExitNodes(daemon: FakeDaemon): void {
+  const exits = ['0.0.0.0/0', '::/0']
+  const extra: Sketch[] = [
+    { name: 'nas-home', routes: exits },
+    { name: 'office-gateway', os: 'windows', routes: exits, path: ['relay', 'fra', 61] },
+    { name: 'cabin-pi', routes: exits, isOffline: true },
+  ]
+  for (const [at, sketch] of extra.entries()) {
+    const node = fakeNode(20 + at, sketch)
+    daemon.nodes.set(node.StableID, node)
+    if (sketch.path !== undefined) daemon.paths[node.StableID] = fakePath(sketch.path)
+  }
+  const places = [
+    ['SE', 'Sweden', 'Malmö', 55.6, 13],
+    ['SE', 'Sweden', 'Stockholm', 59.3, 18.1],
+    ['TW', 'Taiwan', 'Taipei', 25, 121.5],
+    ['JP', 'Japan', 'Tokyo', 35.7, 139.7],
+    ['DE', 'Germany', 'Frankfurt', 50.1, 8.7],
+    ['CH', 'Switzerland', 'Zürich', 47.4, 8.5],
+  ] as const
+  let index = 100
+  for (const [CountryCode, Country, City, Latitude, Longitude] of places)
+    for (let at = 1; at <= 3; at++) {
+      const node = fakeNode(index++, {
+        name: `${CountryCode.toLowerCase()}-${City.slice(0, 3).toLowerCase()}-${at}`,
+        routes: exits,
+      })
+      const Location = { Country, CountryCode, City, CityCode: City.slice(0, 3), Latitude, Longitude, Priority: at }
+      daemon.nodes.set(node.StableID, { ...node, IsWireGuardOnly: true, Hostinfo: { ...node.Hostinfo, Location } })
+    }
+  daemon.suggestedExitNode = 'n21CNTRL'
+  const fra = { RegionID: 4, RegionCode: 'fra', RegionName: 'Frankfurt', Latitude: 50.1, Longitude: 8.7, Nodes: null }
+  daemon.derpMap = { Regions: { 4: fra } }
+  if (daemon.self !== null) daemon.self = { ...daemon.self, HomeDERP: 4 }
+}

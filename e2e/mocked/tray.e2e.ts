@@ -24,15 +24,21 @@ test('the menu shows state, toggle, own address and devices', async ({ world, tr
   await expect(new AppWindow(page).device('nas')).toBeVisible()
   await expect.poll(() => labels(tray).catch(() => [])).toContain('On · home.example')
   const menu = await labels(tray)
-  expect(menu.slice(0, 8)).toEqual([
+  expect(menu.slice(0, 14)).toEqual([
     'On · home.example',
     'Turn off',
+    '--',
+    'Exit node',
+    '  Off',
+    '  vps-frankfurt',
+    '  --',
+    '  Allow local network',
+    '  Choose exit node…',
     '--',
     'This device: 100.64.0.1',
     'Devices',
     '  cam-01',
     '    Copy 100.64.0.8',
-    '    Copy fd7a:115c:a1e0::8',
   ])
   expect(menu).toContain('    Ping')
   expect(menu).toContain('  All devices…')

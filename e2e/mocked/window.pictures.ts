@@ -3,10 +3,19 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from '@playwright/test'
 import { projectRoot } from '../app.ts'
-import { test } from './world.ts'
+import { withExitNodes } from './fake-network.ts'
+import { expect, test } from './world.ts'
 
 /** These are for the documents; the rest is looked at and thrown away. */
-const kept = ['devices-light', 'details-dark', 'devices-zh-tw', 'sign-in-dark', 'off-light', 'narrow-light']
+const kept = [
+  'devices-light',
+  'exit-node-light',
+  'details-dark',
+  'devices-zh-tw',
+  'sign-in-dark',
+  'off-light',
+  'narrow-light',
+]
 const documents = join(projectRoot, 'docs', 'images')
 const scratch = join(projectRoot, 'test-results', 'pictures')
 for (const folder of [documents, scratch]) mkdirSync(folder, { recursive: true })
@@ -41,9 +50,9 @@ for (const theme of ['light', 'dark'])
       await page.waitForTimeout(150)
     }
     await shoot(page, `details-${theme}`)
-    await page.locator('.nav-item').nth(1).click()
-    await shoot(page, `this-device-${theme}`)
     await page.locator('.nav-item').nth(2).click()
+    await shoot(page, `this-device-${theme}`)
+    await page.locator('.nav-item').nth(3).click()
     await shoot(page, `settings-${theme}`)
   })
 
@@ -53,7 +62,7 @@ test('devices in Chinese', async ({ world }) => {
   await page.locator('.latency').first().waitFor()
   await openDetails(page, 'nas', 2)
   await shoot(page, 'devices-zh-tw')
-  await page.locator('.nav-item').nth(2).click()
+  await page.locator('.nav-item').nth(3).click()
   await shoot(page, 'settings-zh-tw')
 })
 
@@ -101,3 +110,32 @@ test('narrow', async ({ world }) => {
   await openDetails(page, 'nas', 1)
   await shoot(page, 'narrow-details-light')
 })
+
+for (const [theme, language] of [
+  ['light', 'en'],
+  ['dark', 'zh-TW'],
+])
+  test(`exit nodes ${theme}`, async ({ world }) => {
+    const daemon = await world.daemon()
+    withExitNodes(daemon)
+    const { page, app } = await world.app({ settings: { theme }, args: [`--lang=${language}`] })
+    await page.locator('.nav-item').nth(1).click()
+    await page.getByText('office-gateway').first().waitFor()
+    await shoot(page, `exit-node-off-${theme}`)
+    await page.getByText('nas-home').first().click()
+    await page.locator('.check-line').nth(2).waitFor()
+    await page.getByRole('row').filter({ hasText: 'SE' }).first().click()
+    await shoot(page, `exit-node-${theme}`)
+    await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.setSize(1040, 1400))
+    await shoot(page, `exit-node-tall-${theme}`)
+    const nas = daemon.nodes.get('n21CNTRL')
+    if (nas !== undefined) daemon.putNode({ ...nas, Online: false })
+    await expect(page.locator('.message.bad')).toBeVisible()
+    await app.evaluate(({ BrowserWindow }) => {
+      const [window] = BrowserWindow.getAllWindows()
+      window?.setMinimumSize(200, 200)
+      window?.setContentSize(320, 700)
+    })
+    await page.locator('.page').evaluate((element) => element.scrollTo(0, 0))
+    await shoot(page, `exit-node-narrow-${theme}`)
+  })

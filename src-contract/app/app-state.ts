@@ -3,6 +3,7 @@
  * whole and then as changes. Not the daemon's own words: those are `localapi/`.
  */
 import type { PathKind } from '../localapi/pintail.ts'
+import type { ExitNode, ExitState } from './exit.ts'
 
 /** First match wins, from the top: the order in which things are wrong. */
 export const appPhases = [
@@ -21,15 +22,21 @@ export const appPhases = [
 ] as const
 export type AppPhase = (typeof appPhases)[number]
 
-/** Phases in which packets flow, or are meant to. */
+/** Phases in which packets flow between the devices, or are meant to. */
 export function isConnected(phase: AppPhase): boolean {
-  return phase === 'on' || phase === 'on-exit-node' || phase === 'attention' || phase === 'captive-portal'
+  return (
+    phase === 'on' ||
+    phase === 'on-exit-node' ||
+    phase === 'blocked' ||
+    phase === 'attention' ||
+    phase === 'captive-portal'
+  )
 }
 
 /** What the on/off switch does now; undefined while it can do nothing. */
 export function switchAction(phase: AppPhase, wantRunning: boolean): { on: boolean } | undefined {
   if (phase === 'off') return { on: true }
-  return isConnected(phase) || phase === 'blocked' || (phase === 'starting' && wantRunning) ? { on: false } : undefined
+  return isConnected(phase) || (phase === 'starting' && wantRunning) ? { on: false } : undefined
 }
 
 export type DevicePathKind = Exclude<PathKind, 'none'> | 'offline'
@@ -126,6 +133,11 @@ export interface AppState {
   readonly signInUrl: string
   readonly self: SelfDevice | null
   readonly notices: readonly Notice[]
+  readonly exit: ExitState
+  /** All that are offered, in no order. */
+  readonly exitNodes: readonly ExitNode[]
+  /** Subnets that others offer are used. */
+  readonly acceptsRoutes: boolean
   readonly settings: AppSettings
   readonly hasTray: boolean
   /** Wall clock at which `devices` was last true, ms; 0 before the first list. */

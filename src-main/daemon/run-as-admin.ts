@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { promisify } from 'node:util'
 import sudo from 'sudo-prompt'
-import { AppError } from '../bridge.ts'
+import { AppError } from '../app-error.ts'
 
 const runFile = promisify(execFile)
 const PKEXEC = '/usr/bin/pkexec'

@@ -5,7 +5,8 @@ import type { NodeKeyText } from '../../src-contract/ids.ts'
 import { emptyMirror, type Mirror } from '../../src-contract/localapi/mirror.ts'
 import type { HealthWarning } from '../../src-contract/localapi/notify.ts'
 import { defaultPrefs } from '../../src-contract/localapi/prefs.ts'
-import { appView, cleanText, pathOf, phaseOf, type ViewInputs } from './app-view.ts'
+import { appView, pathOf, phaseOf, type ViewInputs } from './app-view.ts'
+import { cleanText } from './names.ts'
 
 const connected: DaemonFacts = { socketPath: '/s', version: '1', features: null, link: 'connected', lostAt: 0 }
 
@@ -46,6 +47,7 @@ function inputs(part: Partial<ViewInputs> = {}): ViewInputs {
     pings: new Map(),
     settings: { language: 'en', systemLanguage: 'en', theme: 'system', trayStyle: 'colour', whenClosed: 'ask' },
     hasTray: true,
+    recentExits: [],
     nowMs: Date.parse('2026-11-20T00:00:00Z'),
     before: undefined,
     ...part,
@@ -75,7 +77,8 @@ describe('phases', () => {
   })
 
   test('an exit node and a serious warning have their own', () => {
-    const withExit = mirror({ prefs: { ...defaultPrefs(), ExitNodeID: 'n9' } })
+    const exit = node(9, { AllowedIPs: ['0.0.0.0/0', '::/0'] })
+    const withExit = mirror({ prefs: { ...defaultPrefs(), ExitNodeID: 'n9' }, peers: new Map([['9', exit]]) })
     expect(phaseOf({ daemon: connected, mirror: withExit })).toBe('on-exit-node')
     const health = (part: Partial<HealthWarning>) => mirror({ health: new Map([['x', warning(part)]]) })
     expect(phaseOf({ daemon: connected, mirror: health({}) })).toBe('on')

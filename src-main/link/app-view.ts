@@ -16,10 +16,12 @@ import type {
 import { type AppView, isSame } from '../../src-contract/app/mirror.ts'
 import type { PingAnswer } from '../../src-contract/bridge.ts'
 import type { Node } from '../../src-contract/control/map.ts'
-import { idText, ZERO_TIME } from '../../src-contract/ids.ts'
+import { idText } from '../../src-contract/ids.ts'
 import type { Mirror } from '../../src-contract/localapi/mirror.ts'
 import type { PathReport, PathReports } from '../../src-contract/localapi/pintail.ts'
 import type { PeerStatus, Status } from '../../src-contract/localapi/status.ts'
+import { exitNodes, exitNow, exitState, isPlacedServer, offersExit } from './exit-view.ts'
+import { afterFirstDot, cleanText, realTime, shortName, withoutDot } from './names.ts'
 
 export interface MeasuredPing extends PingAnswer {
   readonly atMs: number
@@ -34,6 +36,8 @@ export interface ViewInputs {
   readonly pings: ReadonlyMap<string, MeasuredPing>
   readonly settings: AppSettings
   readonly hasTray: boolean
+  /** Exit nodes that were in use, the latest first. */
+  readonly recentExits: readonly string[]
   readonly nowMs: number
   /** The last list that was true; shown greyed while there is none. */
   readonly before: AppView | undefined
@@ -66,6 +70,9 @@ export function appView(inputs: ViewInputs): AppView {
     signInUrl: mirror.browseToUrl || status?.AuthURL || '',
     self: daemon.link === 'connected' ? selfOf(mirror, status) : (before?.state.self ?? null),
     notices: noticesOf(mirror),
+    exit: exitState(mirror, inputs.recentExits),
+    exitNodes: isKnown ? exitNodes(mirror, inputs.nowMs) : isOtherNetwork ? [] : (before?.state.exitNodes ?? []),
+    acceptsRoutes: mirror.prefs?.RouteAll ?? false,
     settings,
     hasTray,
     devicesAsOf: isKnown && phase !== 'off' ? 0 : before?.state.devicesAsOf || inputs.nowMs,
@@ -86,11 +93,17 @@ export function phaseOf({ daemon, mirror }: Pick<ViewInputs, 'daemon' | 'mirror'
     case 'Stopped':
       return 'off'
     case 'Running':
-      if (needsAttention(mirror)) return 'attention'
-      return mirror.prefs?.ExitNodeID || mirror.prefs?.ExitNodeIP ? 'on-exit-node' : 'on'
+      return runningPhase(mirror)
     default:
       return 'starting'
   }
+}
+
+function runningPhase(mirror: Mirror): AppPhase {
+  const exit = exitNow(mirror)
+  if (exit.kind === 'blocked') return 'blocked'
+  if (needsAttention(mirror)) return 'attention'
+  return exit.kind === 'on' ? 'on-exit-node' : 'on'
 }
 
 function needsAttention(mirror: Mirror): boolean {
@@ -163,9 +176,9 @@ function devicesOf(inputs: ViewInputs): ReadonlyMap<string, Device> {
   return !changed && before?.devices.size === devices.size ? before.devices : devices
 }
 
-/** Location-based VPN servers are exit nodes, not devices; sharees are nobody to talk to. */
+/** Sharees are nobody to talk to. */
 function isHiddenFromLists(node: Node): boolean {
-  return node.Hostinfo?.ShareeNode === true || (node.IsWireGuardOnly === true && node.Hostinfo?.Location !== undefined)
+  return node.Hostinfo?.ShareeNode === true || isPlacedServer(node)
 }
 
 function deviceOf(node: Node, peer: PeerStatus | undefined, inputs: ViewInputs): Device {
@@ -188,7 +201,7 @@ function deviceOf(node: Node, peer: PeerStatus | undefined, inputs: ViewInputs):
     online,
     lastSeen: online ? null : realTime(node.LastSeen ?? peer?.LastSeen),
     path: pathOf(online, peer, paths?.[id], pings.get(id), nowMs),
-    offersExitNode: routes.includes('0.0.0.0/0') || routes.includes('::/0'),
+    offersExitNode: offersExit(node),
     routes: routes.filter((prefix) => prefix !== '0.0.0.0/0' && prefix !== '::/0'),
     keyExpiry: realTime(node.KeyExpiry),
     keyExpired: node.Expired ?? (realTime(node.KeyExpiry) !== null && Date.parse(node.KeyExpiry ?? '') < nowMs),
@@ -238,27 +251,4 @@ function bareAddresses(prefixes: readonly string[] | null | undefined): string[]
   const bare = (prefixes ?? []).map((prefix) => prefix.replace(/\/\d+$/, ''))
   const own = bare.filter((address) => OWN_ADDRESS.test(address))
   return own.length > 0 ? own : bare
-}
-
-function shortName(fqdn: string | undefined, hostname: string | undefined): string {
-  const label = withoutDot(fqdn ?? '').split('.')[0]
-  return cleanText(label || hostname || '?', 253)
-}
-
-function withoutDot(name: string): string {
-  return name.endsWith('.') ? name.slice(0, -1) : name
-}
-
-function afterFirstDot(name: string): string {
-  return name.includes('.') ? name.slice(name.indexOf('.') + 1) : ''
-}
-
-function realTime(time: string | null | undefined): string | null {
-  return !time || time === ZERO_TIME || time.startsWith('0001-') ? null : time
-}
-
-/** Names come from other people: no control characters, no direction overrides, no endless text. */
-export function cleanText(text: string, maxLength: number): string {
-  const clean = text.replace(/[\p{Cc}\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]+/gu, ' ').trim()
-  return clean.length > maxLength ? `${clean.slice(0, maxLength - 1)}…` : clean
 }

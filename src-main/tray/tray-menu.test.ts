@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { type AppPhase, type AppState, appPhases, type Device } from '../../src-contract/app/app-state.ts'
+import { type ExitNode, type ExitState, noExit } from '../../src-contract/app/exit.ts'
 import { wordsFor } from '../words.ts'
 import { type TrayRow, trayMenu, trayShape, trayShapes } from './tray-menu.ts'
 
@@ -34,6 +35,9 @@ function state(phase: AppPhase, part: Partial<AppState> = {}): AppState {
       tags: [],
     },
     notices: [],
+    exit: noExit,
+    exitNodes: [],
+    acceptsRoutes: false,
     settings,
     hasTray: true,
     devicesAsOf: 0,
@@ -83,4 +87,61 @@ test('few rows, shallow, offline marked, ampersands safe', () => {
 test('equal states give equal menus, so nothing is sent again', () => {
   const devices = new Map([['a', device('a')]])
   expect(trayMenu({ state: state('on'), devices }, words)).toEqual(trayMenu({ state: state('on'), devices }, words))
+})
+
+const exitNode = (id: string, part: Partial<ExitNode> = {}): ExitNode => ({
+  id,
+  name: id,
+  state: 'online',
+  place: null,
+  priority: 0,
+  distanceKm: null,
+  ...part,
+})
+const withExit = (exit: Partial<ExitState>, exitNodes: ExitNode[], phase: AppPhase = 'on') =>
+  trayMenu({ state: state(phase, { exit: { ...noExit, ...exit }, exitNodes }), devices: new Map() }, words)
+const row = (menu: readonly TrayRow[], label: string) =>
+  menu
+    .flatMap((one) => (one.kind === 'row' ? [one, ...(one.submenu ?? [])] : []))
+    .find((one) => one.kind === 'row' && one.label === label)
+
+test('J3: the last exit node is one row away, and so is its end', () => {
+  const last = { kind: 'node', id: 'nas', name: 'nas' } as const
+  const off = withExit({ last }, [exitNode('nas')])
+  expect(row(off, 'Use exit node: nas')).toMatchObject({ action: { kind: 'use-exit', choice: { kind: 'last' } } })
+  const on = withExit({ last, now: { kind: 'on', id: 'nas', name: 'nas' } }, [exitNode('nas')], 'on-exit-node')
+  expect(row(on, 'Stop using nas')).toMatchObject({ action: { kind: 'use-exit', choice: { kind: 'off' } } })
+  expect(on[0]).toMatchObject({ label: 'On via nas · net' })
+  const blocked = withExit({ now: { kind: 'blocked', id: '', name: '', why: 'none-found' } }, [], 'blocked')
+  expect(row(blocked, 'Stop using the exit node')).toBeDefined()
+})
+
+test('the submenu: off, in use, suggested, recent, devices; at most ten rows; the local network is a tick', () => {
+  const nodes = [
+    ...Array.from({ length: 20 }, (_, at) => exitNode(`n${at}`, { state: at === 3 ? 'offline' : 'online' })),
+    exitNode('se-1', { place: { country: 'Sweden', countryCode: 'SE', city: 'Malmö' } }),
+  ]
+  const now = { kind: 'on', id: 'n7', name: 'n7' } as const
+  const menu = withExit({ now, suggestedId: 'n9', recentIds: ['se-1', 'n3'], allowLan: true }, nodes)
+  const submenu = menu.flatMap((one) => (one.kind === 'row' && one.label === 'Exit node' ? (one.submenu ?? []) : []))
+  expect(submenu.map((one) => (one.kind === 'row' ? `${one.mark?.isOn ? '*' : ''}${one.label}` : '--'))).toEqual([
+    'Off',
+    '*n7',
+    'Suggested: n9',
+    'Malmö',
+    'n3 (offline)',
+    'n0',
+    'n1',
+    '--',
+    '*Allow local network',
+    'Choose exit node…',
+  ])
+  expect(row(menu, 'n3 (offline)')).not.toHaveProperty('action')
+  expect(row(menu, 'Allow local network')).toMatchObject({ action: { kind: 'allow-lan', on: false } })
+  expect(menu.filter(({ kind }) => kind === 'row').length).toBeLessThanOrEqual(12)
+})
+
+test('nobody offers one: no rows; off: none either', () => {
+  expect(row(withExit({}, []), 'Exit node')).toBeUndefined()
+  expect(row(withExit({}, [exitNode('nas')], 'off'), 'Exit node')).toBeUndefined()
 })

@@ -1,13 +1,18 @@
 /** The tray's menu and icon as values: what they are for a state. Nothing here knows Electron. `ux.md` 2.2, 3.5. */
 import { type AppPhase, type AppState, type Device, switchAction } from '../../src-contract/app/app-state.ts'
+import type { ExitChoice } from '../../src-contract/app/exit.ts'
 import type { AppView } from '../../src-contract/app/mirror.ts'
 import type { Words } from '../words.ts'
+import { exitRows } from './exit-rows.ts'
 
 export type TrayAction =
   | { kind: 'open' }
   | { kind: 'open-settings' }
   | { kind: 'open-devices'; deviceId?: string }
+  | { kind: 'open-exit-nodes' }
   | { kind: 'set-connected'; on: boolean }
+  | { kind: 'use-exit'; choice: ExitChoice }
+  | { kind: 'allow-lan'; on: boolean }
   | { kind: 'start-service' }
   | { kind: 'copy'; text: string; name: string }
   | { kind: 'ping'; deviceId: string }
@@ -15,7 +20,9 @@ export type TrayAction =
 
 export type TrayRow =
   | { kind: 'separator' }
-  | { kind: 'row'; label: string; action?: TrayAction; submenu?: readonly TrayRow[] }
+  | { kind: 'row'; label: string; action?: TrayAction; submenu?: readonly TrayRow[]; mark?: TrayMark }
+/** One of several is on (`radio`), or this one is (`check`). */
+export type TrayMark = { type: 'radio' | 'check'; isOn: boolean }
 
 export const trayShapes = [
   'off',
@@ -74,6 +81,7 @@ export function trayMenu({ state, devices }: AppView, words: Words): TrayRow[] {
     row(statusLine(state, words), { kind: 'open' }),
     ...primaryRow(state, words, row),
     separator,
+    ...(isUp && state.phase !== 'off' ? exitRows(state, words) : []),
     ...(isUp && address !== undefined
       ? [row(t('tray.thisDevice', { address }), { kind: 'copy', text: address, name: state.self?.name ?? '' })]
       : []),
@@ -87,7 +95,9 @@ export function trayMenu({ state, devices }: AppView, words: Words): TrayRow[] {
 type RowMaker = (label: string, action?: TrayAction, submenu?: readonly TrayRow[]) => TrayRow
 
 export function statusLine(state: AppState, { t }: Words): string {
-  const phase = t(`phase.${state.phase}`)
+  const { now } = state.exit
+  const isOnExit = state.phase === 'on-exit-node' && now.kind === 'on'
+  const phase = isOnExit ? t('exit.onVia', { name: now.name }) : t(`phase.${state.phase}`)
   return state.network !== '' && state.daemon.link === 'connected' && state.phase !== 'signed-out'
     ? t('tray.statusOn', { phase, network: state.network })
     : phase
@@ -120,6 +130,6 @@ function deviceRows(devices: readonly Device[], words: Words, row: RowMaker): Tr
 }
 
 /** `&` marks an access key in menus; names are other people's. */
-function menuText(name: string): string {
+export function menuText(name: string): string {
   return (name.length > 60 ? `${name.slice(0, 59)}…` : name).replaceAll('&', '&&')
 }

@@ -54,9 +54,13 @@ export class AppTray {
 
   #item(row: TrayRow): MenuItemConstructorOptions {
     if (row.kind === 'separator') return { type: 'separator' }
-    const { label, action, submenu } = row
+    const { label, action, submenu, mark } = row
     if (submenu !== undefined) return { label, submenu: submenu.map((inner) => this.#item(inner)) }
-    return action === undefined ? { label, enabled: false } : { label, click: () => this.#onAction(action) }
+    const marked: MenuItemConstructorOptions =
+      mark === undefined ? {} : { type: mark.type === 'radio' ? 'radio' : 'checkbox', checked: mark.isOn }
+    return action === undefined
+      ? { label, ...marked, enabled: false }
+      : { label, ...marked, click: () => this.#onAction(action) }
   }
 
   #image(shape: TrayShape, style: TrayStyle): Electron.NativeImage {

@@ -45,6 +45,11 @@ export function useApp<T>(select: (state: AppState) => T): T {
   return useMirror((store) => select(present(store).state))
 }
 
+/** For event handlers; components use {@link useApp}. */
+export function readApp(): AppState {
+  return present(useMirror.getState()).state
+}
+
 export function useDevices(): ReadonlyMap<string, Device> {
   return useMirror((store) => present(store).devices)
 }

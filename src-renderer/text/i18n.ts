@@ -36,6 +36,7 @@ export function useText() {
     language,
     latency: (ms: number) => t('unit.ms', { value: formatNumber(language, ms, ms < 10 ? 1 : 0) }),
     date: (time: string) => dateFormat(language).format(new Date(time)),
+    kilometres: (km: number) => kilometreFormat(language).format(km),
     clock: (ms: number) => clockFormat(language).format(new Date(ms)),
     ago: (time: string) => relativeTime(language, Date.parse(time) - Date.now()),
     path: (path: Pick<DevicePath, 'kind' | 'relay'> | PingAnswer['via']): string => {
@@ -58,10 +59,21 @@ const memo = <T>(make: (language: string) => T) => {
 
 const dateFormat = memo((language) => new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }))
 const clockFormat = memo((language) => new Intl.DateTimeFormat(language, { timeStyle: 'short' }))
+const kilometreFormat = memo(
+  (language) => new Intl.NumberFormat(language, { style: 'unit', unit: 'kilometer', maximumFractionDigits: 0 }),
+)
 const agoFormat = memo((language) => new Intl.RelativeTimeFormat(language, { numeric: 'auto' }))
 const collator = memo((language) => new Intl.Collator(language, { numeric: true }))
 
 export const nameCollator = collator
+
+const regionNames = memo((language) => new Intl.DisplayNames(language, { type: 'region', fallback: 'none' }))
+
+/** By ISO code; "" for what is no country. */
+export const countryNames = memo((language) => (code: string) => {
+  if (!/^[A-Z]{2}$/.test(code)) return ''
+  return regionNames(language).of(code) ?? ''
+})
 
 function formatNumber(language: string, value: number, maximumFractionDigits: number): string {
   return new Intl.NumberFormat(language, { maximumFractionDigits }).format(value)

@@ -27,6 +27,7 @@ const shapes = {
       <path d="m10.25 10.25 3.5 3.5" />
     </>
   ),
+  chevron: <path d="m6 3.75 4.25 4.25L6 12.25" />,
   close: <path d="m4 4 8 8M12 4l-8 8" />,
   copy: (
     <>
@@ -77,7 +78,7 @@ const shapes = {
       <circle cx="8" cy="8" r="1.75" />
     </>
   ),
-  exit: <path d="M6.5 2.75h-3v10.5h3M7 8h7M11.25 5.25 14 8l-2.75 2.75" />,
+  'exit-node': <path d="M6.5 2.75h-3v10.5h3M7 8h7M11.25 5.25 14 8l-2.75 2.75" />,
   pulse: <path d="M1.5 8.5h3l2-5 3 9 2-4h3" />,
   service: (
     <>

@@ -11,12 +11,14 @@ export function ConnectSwitch() {
   const { t } = useText()
   const phase = useApp((state) => state.phase)
   const wantRunning = useApp((state) => state.wantRunning)
+  const exit = useApp((state) => state.exit.now)
   const command = useCommand('connection.set')
   const action = switchAction(phase, wantRunning)
   const isOn = action !== undefined && !action.on
   const goal = command.isPending ? command.variables.on : isOn
-  const words =
-    command.isPending && goal !== isOn ? t(goal ? 'switch.turningOn' : 'switch.turningOff') : t(`phase.${phase}`)
+  const isOnExit = phase === 'on-exit-node' && exit.kind === 'on'
+  const phaseWords = isOnExit ? t('exit.onVia', { name: exit.name }) : t(`phase.${phase}`)
+  const words = command.isPending && goal !== isOn ? t(goal ? 'switch.turningOn' : 'switch.turningOff') : phaseWords
   return (
     <div className={`connect ${phase}`}>
       <Switch

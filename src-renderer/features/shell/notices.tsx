@@ -5,6 +5,8 @@ import type { AppProblem, Notice } from '../../../src-contract/app/app-state.ts'
 import { useApp } from '../../daemon/mirror.ts'
 import { useText } from '../../text/i18n.ts'
 import { Message, ProblemMessage } from '../../ui/message.tsx'
+import { BlockedMessage } from '../exit/blocked-message.tsx'
+import { useNavigation } from './navigation.ts'
 
 export function Notices() {
   const { t } = useText()
@@ -15,12 +17,20 @@ export function Notices() {
   // The screens of these phases show the problem themselves.
   const shownProblem: AppProblem | null =
     phase === 'signed-out' || phase === 'starting' || phase === 'in-use-by-other' ? null : problem
-  const worth = phase === 'off' || phase === 'signed-out' ? [] : notices
-  if (worth.length === 0 && shownProblem === null) return null
+  const section = useNavigation((navigation) => navigation.section)
+  const isBlocked = phase === 'blocked'
+  // Blocked has words and ways out of its own; the exit node's screen shows them in their place.
+  const worth =
+    phase === 'off' || phase === 'signed-out'
+      ? []
+      : notices.filter(({ code }) => !isBlocked || code !== 'exit-node-unavailable')
+  const showsBlocked = isBlocked && section !== 'exit-node'
+  if (worth.length === 0 && shownProblem === null && !showsBlocked) return null
   const shown = isOpen ? worth : worth.slice(0, 1)
   const hidden = worth.length - shown.length
   return (
     <section className="notices" aria-label={t('notices.label')}>
+      {showsBlocked && <BlockedMessage />}
       {shownProblem !== null && <ProblemMessage problem={shownProblem} />}
       {shown.map((notice) => (
         <NoticeRow key={notice.code} notice={notice} />

@@ -1,22 +1,26 @@
 /** The frame of the window: where one is, whether one is connected, and what fills the rest. */
-import { useEffect } from 'react'
+import { lazy, Suspense, useEffect } from 'react'
 import { Button } from 'react-aria-components'
 import type { AppPhase } from '../../../src-contract/app/app-state.ts'
-import { useApp, useDevices } from '../../daemon/mirror.ts'
+import { readApp, useApp, useDevices } from '../../daemon/mirror.ts'
 import { useText } from '../../text/i18n.ts'
 import { Announcement } from '../../ui/announce.tsx'
 import { CopyButton } from '../../ui/copy.tsx'
 import { Icon, Mark } from '../../ui/icons.tsx'
-import { DeviceSearchBox } from '../devices/device-search-box.tsx'
+import { SearchBox } from '../../ui/search-box.tsx'
 import { DevicesScreen } from '../devices/devices-screen.tsx'
+import { toggleExit } from '../exit/switching.ts'
 import { SelfScreen } from '../self/self-screen.tsx'
 import { InUseByOther, NeedsApproval, ServiceAway, Starting } from '../service/state-screens.tsx'
 import { SettingsScreen } from '../settings/settings-screen.tsx'
 import { SignInScreen } from '../sign-in/sign-in-screen.tsx'
 import { CloseDialog } from './close-dialog.tsx'
 import { ConnectSwitch } from './connect-switch.tsx'
-import { sections, useNavigation } from './navigation.ts'
+import { type Section, sections, useNavigation } from './navigation.ts'
 import { Notices } from './notices.tsx'
+
+// Not part of the first picture.
+const ExitScreen = lazy(() => import('../exit/exit-screen.tsx'))
 
 export function Shell() {
   const { t } = useText()
@@ -36,14 +40,19 @@ export function Shell() {
   useEffect(() => {
     const hear = (event: KeyboardEvent) => {
       if (!event.ctrlKey && !event.metaKey) return
-      const target = event.key === ',' ? 'settings' : sections[Number(event.key) - 1]
+      if (event.key === 'e') {
+        event.preventDefault()
+        toggleExit(readApp().exit, t('exit.automatic'))
+        return
+      }
+      const target = targetOf(event)
       if (target === undefined) return
       event.preventDefault()
       go(target)
     }
     window.addEventListener('keydown', hear)
     return () => window.removeEventListener('keydown', hear)
-  }, [go])
+  }, [go, t])
 
   return (
     <div className="shell">
@@ -68,7 +77,15 @@ export function Shell() {
       </nav>
       <header className="top">
         <ConnectSwitch />
-        {section === 'devices' && showsList && <DeviceSearchBox value={query} onChange={setQuery} />}
+        {section === 'devices' && showsList && (
+          <SearchBox
+            label={t('devices.search')}
+            hint={t('devices.searchHint')}
+            clearLabel={t('devices.clearSearch')}
+            value={query}
+            onChange={setQuery}
+          />
+        )}
       </header>
       <main>
         <Notices />
@@ -80,6 +97,12 @@ export function Shell() {
   )
 }
 
+function targetOf({ key, shiftKey }: KeyboardEvent): Section | undefined {
+  if (key === ',') return 'settings'
+  if (shiftKey && key === 'E') return 'exit-node'
+  return sections[Number(key) - 1]
+}
+
 function Screen({ phase, showsList }: { phase: AppPhase; showsList: boolean }) {
   const section = useNavigation((navigation) => navigation.section)
   if (section === 'settings') return <SettingsScreen />
@@ -88,6 +111,12 @@ function Screen({ phase, showsList }: { phase: AppPhase; showsList: boolean }) {
   if (phase === 'signed-out') return <SignInScreen />
   if (phase === 'needs-approval') return <NeedsApproval />
   if (section === 'this-device') return <SelfScreen />
+  if (section === 'exit-node')
+    return (
+      <Suspense>
+        <ExitScreen />
+      </Suspense>
+    )
   return showsList ? <DevicesScreen /> : <Starting />
 }
 

@@ -1,11 +1,18 @@
-/** Search field: `/` and Ctrl+F come here, Escape clears. */
+/** The screen's search field: `/` and Ctrl+F come here, Escape clears. */
 import { useEffect, useRef } from 'react'
 import { Button, Input, SearchField } from 'react-aria-components'
-import { useText } from '../../text/i18n.ts'
-import { Icon } from '../../ui/icons.tsx'
+import { Icon } from './icons.tsx'
 
-export function DeviceSearchBox({ value, onChange }: { value: string; onChange: (value: string) => void }) {
-  const { t } = useText()
+export interface SearchBoxProps {
+  label: string
+  clearLabel: string
+  /** What can be typed. */
+  hint?: string
+  value: string
+  onChange: (value: string) => void
+}
+
+export function SearchBox({ label, clearLabel, hint, value, onChange }: SearchBoxProps) {
   const input = useRef<HTMLInputElement>(null)
   useEffect(() => {
     const hear = (event: KeyboardEvent) => {
@@ -20,10 +27,10 @@ export function DeviceSearchBox({ value, onChange }: { value: string; onChange: 
     return () => window.removeEventListener('keydown', hear)
   }, [])
   return (
-    <SearchField className="search" aria-label={t('devices.search')} value={value} onChange={onChange}>
+    <SearchField className="search" aria-label={label} value={value} onChange={onChange}>
       <Icon name="search" />
-      <Input ref={input} placeholder={t('devices.search')} title={t('devices.searchHint')} />
-      <Button className="icon-button" aria-label={t('devices.clearSearch')}>
+      <Input ref={input} placeholder={label} title={hint} />
+      <Button className="icon-button" aria-label={clearLabel}>
         <Icon name="close" />
       </Button>
     </SearchField>
