@@ -97,9 +97,13 @@ describe('what is known afterwards', () => {
     Addresses: ['100.64.0.2/32'],
     Online: true,
   } as unknown as Node
+  beforeEach(() => {
+    answers.prefs = { body: { ...defaultPrefs(), ExitNodeID: 'n2' } }
+  })
+  /** The bus has not told of the choice yet. */
   const mirror = (part: Partial<Node> = {}): Mirror => ({
     ...emptyMirror(),
-    prefs: { ...defaultPrefs(), ExitNodeID: 'n2' },
+    prefs: defaultPrefs(),
     peers: new Map([['2', { ...peer, AllowedIPs: ['0.0.0.0/0', '::/0'], ...part }]]),
   })
   const names = (rcode: number) => ({

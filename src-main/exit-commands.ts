@@ -68,7 +68,9 @@ async function toggle(client: LocalClient, enabled: boolean): Promise<void> {
 
 /** Asks the exit node itself, the way names are looked up now, and the daemon. Nobody outside of the network. */
 export async function checkExit(client: LocalClient, mirror: () => Mirror): Promise<ExitCheck> {
-  const [node, names] = await Promise.all([askNode(client, mirror()), askNames(client, mirror())])
+  // The bus may not have told yet what was chosen a moment ago.
+  const now = { ...mirror(), prefs: await client.prefs() }
+  const [node, names] = await Promise.all([askNode(client, now), askNames(client, now)])
   const health = [...mirror().health.values()]
     .filter(({ Severity }) => Severity !== 'low')
     .map(({ Title, WarnableCode }) => cleanText(Title || WarnableCode, 200))
