@@ -9,6 +9,7 @@ import { ip } from './commands/ip.ts'
 import { login } from './commands/login.ts'
 import { netcheck } from './commands/netcheck.ts'
 import { ping } from './commands/ping.ts'
+import { route } from './commands/route.ts'
 import { set } from './commands/set.ts'
 import { status } from './commands/status.ts'
 import { switchVerb } from './commands/switch.ts'
@@ -40,6 +41,7 @@ export const pintail: Verb = {
     version,
     exitNode,
     bypass,
+    route,
     changes,
     dns,
     whois,

@@ -12,7 +12,7 @@ export const changes: Verb = {
   name: 'changes',
   summary: 'Keep or take back a change of the network',
   details: `With --confirm-within, and by itself over an SSH session that goes through this network, a change by
-"up", "set", "down" or "bypass" is taken back at its deadline unless it is confirmed.`,
+"up", "set", "down", "bypass" or "route" is taken back at its deadline unless it is confirmed.`,
   examples: ['pintail set --exit-node=office --confirm-within=30s', 'pintail changes', 'pintail changes confirm'],
   flags,
   run: status,

@@ -117,7 +117,7 @@ function candidateOf(
 
 const WHY: { readonly [reason in Exclude<SubnetRoute['Reason'], ''>]: string } = {
   'not-accepted': 'You do not accept routes of others: pintail set --accept-routes.',
-  off: 'You switched this route off: pintail route list shows how to switch it on.',
+  off: 'You switched this route off.',
   'at-home': 'You are in that network yourself.',
   taken: 'Another machine offers the same network and has it.',
 }
@@ -132,7 +132,12 @@ function offers({ facts }: Scene, address: IpText, winner: string | undefined, b
     if (!prefix.ok || !prefixContains(prefix.value, ip) || Via === winner) continue
     const offer = { ...base, Name: ViaName, Prefix, Node: Via }
     if (!facts.isRunning) found.push({ ...offer, Reason: 'not-running', Why: NOT_RUNNING })
-    else if (Reason !== '') found.push({ ...offer, Reason, Why: WHY[Reason] })
+    else if (Reason !== '')
+      found.push({
+        ...offer,
+        Reason,
+        Why: Reason === 'off' ? `${WHY.off} To use it: pintail route on ${Prefix}` : WHY[Reason],
+      })
     else if (bits !== undefined && prefix.value.bits < bits)
       found.push({ ...offer, Reason: 'less-specific', Why: 'The winner has a smaller network.' })
   }
