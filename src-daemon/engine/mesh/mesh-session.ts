@@ -128,6 +128,11 @@ export class MeshSession {
     return this.#relays.liveCount + this.#established.size
   }
 
+  /** With whom we have keys. */
+  get partners(): Node[] {
+    return [...this.#established].flatMap((id) => this.#peers.byId(id)?.node ?? [])
+  }
+
   get peerPrefixes(): PrefixText[] {
     return this.#sync.prefixes
   }

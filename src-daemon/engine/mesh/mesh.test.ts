@@ -272,6 +272,17 @@ describe('two meshes over loopback', () => {
     expect((await ping(a, nodeOf(b))).Err).toBe('')
   })
 
+  test('down and up again: whoever talked to us before reaches us at once, not after fifteen seconds', async () => {
+    const [a, b] = [await openSide(1), await openSide(2)]
+    configure(a, [nodeOf(b)])
+    configure(b, [nodeOf(a)])
+    expect((await ping(b, nodeOf(a))).Err).toBe('')
+    a.mesh.deconfigure()
+    await new Promise((resolve) => setTimeout(resolve, 60)) // a responder takes no two handshakes within 20 ms
+    configure(a, [nodeOf(b)])
+    await expect.poll(async () => (await ping(b, nodeOf(a), 300)).Err, { timeout: 7_000 }).toBe('')
+  })
+
   test('no direct address: handshakes go to the relay of the peer', async () => {
     const [a, b] = [await openSide(1), await openSide(2)]
     configure(a, [nodeOf(b, { Endpoints: [], HomeDERP: 9 })])

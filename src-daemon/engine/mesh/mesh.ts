@@ -3,7 +3,7 @@
  * endpoints and home relay, and runs one {@link MeshSession} while a login is configured.
  */
 import type { NetInfo, Node } from '../../../src-contract/control/map.ts'
-import type { DiscoKeyText, IpPort, IpText, Ms, PrefixText } from '../../../src-contract/ids.ts'
+import type { DiscoKeyText, IpPort, IpText, Ms, NodeKeyText, PrefixText } from '../../../src-contract/ids.ts'
 import type { NetcheckReport } from '../../../src-contract/localapi/netcheck.ts'
 import type { PingResult } from '../../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReport } from '../../../src-contract/localapi/pintail.ts'
@@ -15,6 +15,7 @@ import type { UapiState } from '../../../src-protocol/wire/uapi.ts'
 import { errorText, type Log } from '../../io/log/log.ts'
 import type { HostNetwork, NetworkMonitor } from '../../io/netmon/port.ts'
 import type { Router, RouterConfig } from '../../io/router/port.ts'
+import { nodeAddresses } from '../node-text.ts'
 import type { Endpoint } from '../own-endpoints.ts'
 import { noRuntime, type PeerRuntime } from '../peer-runtime.ts'
 import type { DataPlane, PingOptions, PlaneConfig, PlaneEvents } from '../plane-port.ts'
@@ -66,6 +67,9 @@ export async function openMesh(options: MeshOptions): Promise<Mesh> {
 }
 
 const PROBE_PATIENCE_MS = 5_000
+/** So long peers go on using keys that we threw away. [WireGuard §6.2, REJECT_AFTER_TIME] */
+const PARTNERS_FOR_MS = 180_000
+const MAX_GREETED = 64
 const RETRY_FIRST_WAIT_MS = 500
 const RETRY_LONGEST_WAIT_MS = 15_000
 
@@ -88,6 +92,8 @@ export class Mesh implements DataPlane {
   #routerRuns = false
   #routerRun = Promise.resolve()
   #routerAge = 0
+  /** With whom we had keys when we disconnected. */
+  #partners: { readonly keys: ReadonlySet<NodeKeyText>; readonly atMs: number } | undefined
   #isTunDown = false
   #socketProblem: string | undefined
   #rebinds = 0
@@ -180,6 +186,7 @@ export class Mesh implements DataPlane {
     this.#config = config
     if (this.#session === undefined || !isSameLogin) this.#session = this.#openSession(config)
     this.#session.configure({ ...config, offer: this.#offer(config) }, isSameLogin ? delta : undefined)
+    this.#greetPartners(config.netmap)
     this.#discovery.setDerpMap(config.netmap.derpMap)
     if (this.#discovery.home !== 0) this.#session.setHome(this.#discovery.home)
     const isOnlyPatched =
@@ -199,6 +206,10 @@ export class Mesh implements DataPlane {
 
   deconfigure(): void {
     this.#config = undefined
+    const partners = this.#session?.partners ?? []
+    if (partners.length > 0) {
+      this.#partners = { keys: new Set(partners.slice(0, MAX_GREETED).map(({ Key }) => Key)), atMs: this.#o.now() }
+    }
     this.#discovery.stop()
     this.#session?.close()
     this.#session = undefined
@@ -317,6 +328,22 @@ export class Mesh implements DataPlane {
       this.#isTunDown = false
       this.#router.forget()
       this.#wantRouter(this.#routerWanted)
+    }
+  }
+
+  /**
+   * Whoever talked to us before we disconnected does not know that the keys are gone, and would send into the void for
+   * fifteen seconds. A packet of ours brings new ones.
+   */
+  #greetPartners({ peers }: Netmap): void {
+    const partners = this.#partners
+    this.#partners = undefined
+    if (partners === undefined || this.#o.now() - partners.atMs > PARTNERS_FOR_MS) return
+    for (const node of peers.values()) {
+      const [address] = nodeAddresses(node)
+      if (!partners.keys.has(node.Key) || address === undefined) continue
+      const signal = AbortSignal.timeout(PROBE_PATIENCE_MS)
+      void this.ping(node, { address, type: 'TSMP', sizeBytes: 0, signal })
     }
   }
 
