@@ -6,6 +6,7 @@ import { type ChildProcess, execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { DatapathReport } from '../src-contract/localapi/pintail.ts'
 import { ControlServer } from './control-server.ts'
@@ -33,14 +34,14 @@ beforeAll(async () => {
     folder: join(folder, 'c'),
   })
   const key = await control.createKey()
-  const open = async (name: string): Promise<Daemon> => {
+  const open = async (name: string, environment = {}): Promise<Daemon> => {
     const { host } = await internet.publicHost(name)
-    const daemon = await Daemon.start(host, { kind: 'ours', folder: join(folder, name) })
+    const daemon = await Daemon.start(host, { kind: 'ours', folder: join(folder, name), environment })
     await daemon.join(control.url, key, { Hostname: name })
     return daemon
   }
   near = await open('near')
-  far = await open('far')
+  far = await open('far', { PINTAIL_AEAD: 'openssl' })
   nearAddress = await near.address()
   farAddress = await far.address()
   await near.untilDirect(farAddress, 20_000)
@@ -97,6 +98,7 @@ test('the native data path is in use, and says what it is made of', async () => 
     socketProblem: '',
     peers: 1,
   })
+  expect(await report(far)).toMatchObject({ backend: 'native', aead: expect.stringMatching(/^openssl(-evp)?$/) })
 })
 
 describe.skipIf(!hasProgram('strace'))('errors of system calls', () => {
@@ -208,4 +210,17 @@ test('the interface taken down and up: packets are counted as lost, then pass ag
   expect(down.drops['in-interface-down']).toBeGreaterThanOrEqual(1)
   await near.host.must('ip', ['link', 'set', 'pintail0', 'up'])
   await packetsPass()
+})
+
+test('`pintail debug datapath` shows all that was survived', async () => {
+  const cli = fileURLToPath(new URL('../src-cli/main.ts', import.meta.url))
+  const shown = await near.host.must(process.execPath, [cli, `--socket=${near.socketPath}`, 'debug', 'datapath'])
+  const { drops, faults, aead } = await report(near)
+  expect(shown).toMatch(new RegExp(`^AEAD +${aead}`, 'm'))
+  expect(Object.keys(faults)).toContain('host-write')
+  for (const [name, count] of Object.entries({ ...drops, ...faults })) {
+    const [, seen] = new RegExp(`^  ${name} +(\\d+)$`, 'm').exec(shown) ?? []
+    expect(Number(seen), name).toBeGreaterThan(0)
+    expect(Number(seen), name).toBeLessThanOrEqual(count)
+  }
 })

@@ -5,7 +5,7 @@
 // Only the addon is instrumented. Node itself is not, so the sanitizer's runtime is loaded in front of it (LD_PRELOAD), and
 // what happens between Node's own threads is left alone. Programs other than Node do without it: some do not start with it. Each report is printed and fails the run, also one from a daemon that
 // a laboratory test has started. Memory that is never freed is not looked for: with V8's heap in the same process the answer
-// would be noise. `npm test` runs all of it (test.mjs). Plain Node 20.
+// would be noise. The fuzz targets look for it, and `native-leaks.test.ts`. `npm test` runs all of it (test.mjs). Plain Node 20.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,12 +19,25 @@ const REPORT_STATUS = 99
 
 const libraries = { address: 'libasan.so', thread: 'libtsan.so' }
 
-/** What is run: whatever loads the addon, and no more. In the laboratory each test costs seconds, and each kind runs it. */
+/**
+ * What is run: whatever the addon is tested by. In the laboratory each test costs seconds, and each kind runs it: those are
+ * left out in which the addon does nothing that another does not do here, too – faults of the path (its machine is
+ * TypeScript), names, routes, stories, userspace networking (no addon's threads), renewals of an hour (as under load), and
+ * plain devices (`native-changes.test.ts` and `plain-path.test.ts` run that role, with and without threads).
+ */
 const suites = {
   unit: { config: 'vitest.config.ts', files: ['src-native/'] },
   lab: {
     config: 'vitest.lab.config.ts',
-    files: ['src-native/', 'lab/interop', 'lab/replay', 'lab/roaming', 'lab/uapi', 'lab/faults-datapath'],
+    files: [
+      'src-native/',
+      'lab/interop',
+      'lab/rekey-under-load',
+      'lab/replay',
+      'lab/roaming',
+      'lab/uapi',
+      'lab/faults-datapath',
+    ],
   },
 }
 

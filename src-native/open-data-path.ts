@@ -4,7 +4,7 @@
  * Knobs, for comparing and for finding faults: `PINTAIL_DATAPATH=native|twin`, `PINTAIL_AEAD=ipsec-mb|openssl`. What was
  * forced and cannot be had is an error, not a silent second choice.
  */
-import { type Addon, type LoadedAddon, loadAddon, requireAddon } from './addon.ts'
+import { type Addon, type LoadedAddon, loadAddon } from './addon.ts'
 import { addonAead, nodeAead } from './aead.ts'
 import type { DataPath, DataPathOptions } from './door.ts'
 import { openNative } from './native.ts'
@@ -72,7 +72,7 @@ function openTypeScript(
 ): Promise<DataPath> {
   const { tunName, mtuBytes, fwmark, openHost } = options
   const slotBytes = slotBytesFor(mtuBytes)
-  const addon: Addon | undefined = tunName === undefined ? undefined : requireAddon(`the interface ${tunName}`)
+  const addon: Addon | undefined = tunName === undefined ? undefined : addonFor(tunName, found)
   return openTwin(options, {
     aead: (found.ok && addonAead(found.addon)) || nodeAead,
     whyNotNative,
@@ -86,4 +86,13 @@ function openTypeScript(
         ? openHost
         : (handlers) => new Tun(addon, tunName, mtuBytes, slotBytes, handlers),
   })
+}
+
+/** The twin, too, has its interface from the addon. */
+function addonFor(tunName: string, found: LoadedAddon): Addon {
+  if (found.ok) return found.addon
+  throw new Error(
+    `the interface ${tunName} needs the native addon: ${found.reason}; --tun=userspace-networking does without either`,
+    { cause: found.cause },
+  )
 }
