@@ -13,7 +13,7 @@ import {
   type TargetReason,
   whyNotTarget,
 } from '../../../src-protocol/machines/taildrop/who-may.ts'
-import { nodeAddresses, peerApiUrls } from '../node-text.ts'
+import { displayName, nodeAddresses, peerApiUrls } from '../node-text.ts'
 import { peerCapabilities } from '../peer-capabilities.ts'
 import type { Inbox } from './inbox.ts'
 import type { Outbox } from './outbox.ts'
@@ -65,7 +65,8 @@ export class Taildrop {
     for (const peer of netmap.peers.values()) {
       const [url] = peerApiUrls(peer)
       if (url === undefined || !isWorthTrying(whyNot(view, peer), true)) continue
-      found.push({ Node: peer, PeerAPIURL: url })
+      // stock clients show this name, which a stock daemon works out by itself
+      found.push({ Node: { ...peer, ComputedName: peer.ComputedName || displayName(peer) }, PeerAPIURL: url })
     }
     return found.sort((a, b) => (a.Node.Name < b.Node.Name ? -1 : 1))
   }
