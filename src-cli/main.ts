@@ -41,6 +41,8 @@ const terminal: Terminal = {
   },
   readFile: (path) => readFile(path, 'utf8'),
   readInput: () => text(process.stdin),
+  openInput: () => process.stdin,
+  isDrawn: process.stderr.isTTY === true,
   localAddresses: () => Object.values(networkInterfaces()).flatMap((all) => (all ?? []).map(({ address }) => address)),
   resolveHost: async (name) => {
     const found = await lookup(name, { all: true }).catch(() => []) // a name nobody knows has no addresses

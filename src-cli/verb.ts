@@ -2,6 +2,7 @@
  * The words of the command line: what a verb and its flags are, and what a running verb may use. The table of all
  * verbs is `verbs.ts`; parsing and dispatch are `cli.ts`.
  */
+import type { Readable } from 'node:stream'
 import type { LocalClient } from '../src-client/local-client.ts'
 
 export type FlagKind = 'bool' | 'text' | 'int' | 'duration'
@@ -49,6 +50,10 @@ export interface Terminal {
   confirm(question: string, signal?: AbortSignal): Promise<boolean>
   readFile(path: string): Promise<string>
   readInput(): Promise<string>
+  /** Standard input as it comes; absent: there is none. */
+  openInput?(): Readable
+  /** A person looks at what is drawn. */
+  readonly isDrawn?: boolean
   localAddresses(): readonly string[]
   /** Addresses of a host name, from the operating system. */
   resolveHost(name: string): Promise<readonly string[]>

@@ -4,6 +4,7 @@ import { changes } from './commands/changes.ts'
 import { dns } from './commands/dns.ts'
 import { down, logout } from './commands/down.ts'
 import { exitNode } from './commands/exit-node.ts'
+import { file } from './commands/file.ts'
 import { get } from './commands/get.ts'
 import { ip } from './commands/ip.ts'
 import { login } from './commands/login.ts'
@@ -43,6 +44,7 @@ export const pintail: Verb = {
     bypass,
     route,
     changes,
+    file,
     dns,
     whois,
     whoami,

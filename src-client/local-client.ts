@@ -3,8 +3,10 @@
  * everything is built on are checked (`parse-reply.ts`); the rest is trusted to have the daemon's shape, for it runs with
  * more rights than we do. Specified in `docs/rules/localapi.md`; errors are {@link LocalApiError}, an abort throws the signal's reason.
  */
+import type { Readable } from 'node:stream'
 import type { DerpMap, UserProfile } from '../src-contract/control/map.ts'
 import { CAPABILITY_VERSION } from '../src-contract/control/versions.ts'
+import type { StableNodeId } from '../src-contract/ids.ts'
 import type {
   AppliedChange,
   ChangePreview,
@@ -12,6 +14,7 @@ import type {
   ChangeRequest,
   ChangesReport,
 } from '../src-contract/localapi/changes.ts'
+import type { FileTarget, WaitingFile } from '../src-contract/localapi/files.ts'
 import type { Notify } from '../src-contract/localapi/notify.ts'
 import type { PingResult, PingType, WhoIs } from '../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReports, PintailFeatures } from '../src-contract/localapi/pintail.ts'
@@ -248,6 +251,45 @@ export class LocalClient {
         query,
       }),
     )
+  }
+
+  /** Whom files can be sent to. */
+  async fileTargets(options: CallOptions = {}): Promise<FileTarget[]> {
+    return ((await this.json('GET', 'file-targets', options)) as FileTarget[] | null) ?? []
+  }
+
+  /** Resolves when the peer has it. The stream is ended in any case. */
+  async putFile(
+    to: StableNodeId,
+    name: string,
+    body: Readable,
+    options: CallOptions & { length?: number } = {},
+  ): Promise<void> {
+    const { length, ...rest } = options
+    const headers: Record<string, string> = length === undefined ? {} : { 'Content-Length': String(length) }
+    const path = `file-put/${encodeURIComponent(to)}/${encodeURIComponent(name)}`
+    await this.request('PUT', path, { timeoutMs: 0, ...rest, body, headers, expect: [200] })
+  }
+
+  /** With `waitSeconds` as soon as there is one. */
+  async waitingFiles(options: CallOptions & { waitSeconds?: number } = {}): Promise<WaitingFile[]> {
+    const { waitSeconds, ...rest } = options
+    const wait =
+      waitSeconds === undefined ? {} : { timeoutMs: (waitSeconds + 10) * 1000, query: { waitsec: waitSeconds } }
+    return ((await this.json('GET', 'files/', { ...wait, ...rest })) as WaitingFile[] | null) ?? []
+  }
+
+  /** The bytes are the caller's to read or to destroy. */
+  async openFile(name: string, options: CallOptions = {}): Promise<{ size: number; body: Readable }> {
+    const body = await this.#transport.open('GET', `${PREFIX}files/${encodeURIComponent(name)}`, options)
+    const size = Number(body.headers['content-length'])
+    if (Number.isInteger(size)) return { size, body }
+    body.destroy()
+    throw new LocalApiError('bad-reply', 'the daemon does not say how long the file is')
+  }
+
+  async deleteFile(name: string, options: CallOptions = {}): Promise<void> {
+    await this.request('DELETE', `files/${encodeURIComponent(name)}`, { ...options, expect: [204] })
   }
 
   /** Resolves when the daemon has registered the watcher. */

@@ -5,11 +5,13 @@
  * on (or repeated over) a connection the daemon was just closing.
  */
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
 import { errorOfSocket, errorOfStatus, LocalApiError } from './local-api-error.ts'
 
 export interface RequestOptions {
   query?: Readonly<Record<string, string | number | boolean | undefined>>
-  body?: string | Uint8Array
+  /** A stream goes as it comes: with a `Content-Length` header of that many bytes, else in chunks. */
+  body?: string | Uint8Array | Readable
   headers?: Readonly<Record<string, string>>
   signal?: AbortSignal | undefined
   /** Silence allowed until and between bytes of the answer; 0 = none set. */
@@ -74,7 +76,8 @@ export class SocketTransport {
           reject(new LocalApiError('bad-reply', 'the daemon switched protocols unasked'))
         })
         req.on('error', reject)
-        req.end(options.body)
+        if (options.body instanceof Readable) stream(options.body, req)
+        else req.end(options.body)
       })
     } catch (error) {
       options.signal?.throwIfAborted()
@@ -123,6 +126,14 @@ export class SocketTransport {
   }
 }
 
+/** An answer that comes before the end ends the reading. */
+function stream(body: Readable, req: ClientRequest): void {
+  body.once('error', (error) => void req.destroy(error))
+  req.once('response', () => void body.unpipe(req))
+  req.once('close', () => void body.destroy())
+  body.pipe(req)
+}
+
 function withQuery(path: string, query: RequestOptions['query']): string {
   const pairs = Object.entries(query ?? {}).filter(([, value]) => value !== undefined)
   if (pairs.length === 0) return path
@@ -131,6 +142,7 @@ function withQuery(path: string, query: RequestOptions['query']): string {
 }
 
 function lengthHeader(method: string, body: RequestOptions['body']): Record<string, string> {
+  if (body instanceof Readable) return {}
   if (body !== undefined) return { 'Content-Length': String(Buffer.byteLength(body)) }
   return method === 'GET' || method === 'HEAD' ? {} : { 'Content-Length': '0' }
 }

@@ -173,7 +173,7 @@ describe('[LA-9] file-put', () => {
       expect((await put(path, 'x')).status, path).toBe(status)
     daemon.dial = async () => ({ kind: 'failed', reason: 'timeout', message: 'no answer in time' })
     const dead = await put('n2/a', 'x')
-    expect([dead.status, dead.text]).toEqual([502, 'no answer in time\n'])
+    expect([dead.status, dead.text]).toEqual([504, 'no answer in time\n'])
     expect((await daemon.call('PUT', 'file-put/n2/a', { body: 'x', uid: 1000 })).status).toBe(403)
     expect(seen).toEqual([])
   })

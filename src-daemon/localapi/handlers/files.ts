@@ -40,7 +40,8 @@ async function put(backend: Backend, { rest, headers, incoming, signal }: ApiReq
   if (target === undefined) return plainError(404, 'node not found')
   const length = headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
   const result = await backend.taildrop.outbox.send({ target, name: name.value, length, body: incoming, signal })
-  if (result.kind !== 'answered') return plainError(502, result.reason)
+  if (result.kind === 'unreachable') return plainError(504, result.reason)
+  if (result.kind === 'broke-off') return plainError(502, result.reason)
   return result.status === 200 ? json({}) : plainError(result.status, result.text)
 }
 
