@@ -56,6 +56,10 @@ test.skipIf(nativeKinds.length === 0)(
     told.length = 0
     end.receive(AT, ...Array.from({ length: 100 }, () => new Uint8Array(50_000)))
     expect(count('datagram')).toBe(Math.floor((1 << 20) / 50_000))
+  told.length = 0
+  for (let i = 0; i < 10_000; i++) end.path.sendPacket(SILENT, new Uint8Array(0))
+  await Promise.resolve()
+  expect(count('noSession')).toBe(8192)
     await end.path.close()
   },
 )

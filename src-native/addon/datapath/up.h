@@ -68,7 +68,7 @@ class Up {
     size_t bytes;
     uint32_t records;
   };
-  static constexpr Share kMost[] = {{1 << 20, 4096}, {256 << 10, 1024}, {8 << 20, 65536}};
+  static constexpr Share kMost[] = {{1 << 20, 4096}, {256 << 10, 1024}, {8 << 20, 8192}};
   static_assert(sizeof kMost / sizeof *kMost == static_cast<size_t>(Source::kCount));
   static Source sourceOf(UpKind kind);
   static constexpr uint64_t kActivityMs = 50;
