@@ -4,6 +4,7 @@ import { type LoadedAddon, loadAddon } from './addon.ts'
 import type { DataPathOptions } from './door.ts'
 import type { AeadName } from './native-addon.ts'
 import { chooseDataPath, dataPathKnobs, openDataPath } from './open-data-path.ts'
+import { openPlainPath } from './open-plain-path.ts'
 
 const found = loadAddon()
 const absent: LoadedAddon = { ok: false, reason: 'it is not built', cause: undefined }
@@ -77,4 +78,16 @@ test.skipIf(!has('openssl'))('without a word the fastest, and if that is not lib
   if (whyNotFasterAead === undefined) return path.close()
   expect([aead.replace('-evp', ''), has('ipsec-mb')]).toEqual(['openssl', false])
   await path.close()
+})
+
+test.skipIf(!has('openssl'))('[UAPI-4.14] the same knobs choose for a plain device', async () => {
+  for (const [knobs, backend, aead] of [
+    [none, 'native', /./],
+    [{ ...none, aead: 'openssl' }, 'native', /^openssl/],
+    [{ ...none, prefer: 'twin' }, 'twin', /./],
+  ] as const) {
+    const { path } = await openPlainPath(options, knobs)
+    expect(path.stats()).toMatchObject({ backend, aead: expect.stringMatching(aead) })
+    await path.close()
+  }
 })

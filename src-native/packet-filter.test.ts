@@ -346,7 +346,7 @@ describe.each(endKinds())('$name', (kind) => {
       })
     })
 
-    test('[FLT-10.8] protocol 99 neither leaves the host nor reaches it', async () => {
+    test('[FLT-4.3] [FLT-10.8] protocol 99 neither leaves the host nor reaches it', async () => {
       const anything: FilterTable = {
         ...allow({
           sources: ['0.0.0.0/0'],
