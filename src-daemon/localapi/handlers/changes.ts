@@ -8,6 +8,7 @@ import { json, plainError, type Reply } from '../reply.ts'
 import type { ApiRequest, RouteTable } from '../request.ts'
 import { jsonBody } from './json-body.ts'
 
+/** A preview looks up users and networks, which costs more than reading: it is for those who may change. */
 export function changeRoutes(backend: Backend): RouteTable {
   return {
     'pintail/changes': {
@@ -16,7 +17,7 @@ export function changeRoutes(backend: Backend): RouteTable {
     },
     'pintail/changes/preview': {
       POST: {
-        needs: 'read',
+        needs: 'write',
         handle: (request) => order(request, parseChange, (change) => backend.previewChange(change)),
       },
     },
