@@ -89,7 +89,7 @@ async function sendOne(call: Invocation, client: LocalClient, to: FileRecipient,
     meter.finish()
   } catch (error) {
     terminal.interrupted.throwIfAborted()
-    if (error instanceof LocalApiError && error.status > 0 && !error.message.endsWith('access denied'))
+    if (error instanceof LocalApiError && error.status > 0 && !/^file-put\/ access denied/.test(error.message))
       throw new CommandError(`${source.name}: ${error.message}`)
     throw error
   } finally {
