@@ -4,7 +4,7 @@
  *   0 u32 length of the record · 4 u8 kind · 5 u8 flags · 8 f64 peer · 16 u32 local index · 20 28 address
  *  48 f64 counter · 56 u32 length of the bytes · 60 bytes · padding to 8
  *
- * Byte arrays in the events are views of the buffer, which nobody reuses.
+ * Byte arrays in the events are copies: packets wait for handshakes and relays, and must not keep megabytes of others alive.
  */
 import { getSystemErrorName } from 'node:util'
 import type { Activity, DoorEvent } from './door.ts'
@@ -47,7 +47,7 @@ function readRecord(buffer: ArrayBuffer, view: DataView, at: number): DoorEvent 
   const peer = view.getFloat64(at + 8, true)
   const localIndex = view.getUint32(at + 16, true)
   const from = () => addressOfSocket(new Uint8Array(buffer, at + 20, 28))
-  const bytes = () => new Uint8Array(buffer, at + HEAD_BYTES, view.getUint32(at + 56, true))
+  const bytes = () => new Uint8Array(buffer, at + HEAD_BYTES, view.getUint32(at + 56, true)).slice()
   switch (kind) {
     case 'activity': {
       const flags = view.getUint8(at + 5)
