@@ -15,7 +15,7 @@ import { Internet } from './internet.ts'
 
 const PROXY = 'localhost:1055'
 const WEB_PORT = 8081
-const BULK_BYTES = 30_000_000
+const BULK_BYTES = 10_000_000
 
 /** Serves a word, and as many bytes as the path says; counts what is posted; echoes datagrams. */
 const web = `
