@@ -2,7 +2,9 @@
  * A traveller's network: a laptop behind a router, exit nodes abroad, a web site that tells who asks, and the company whose
  * own VPN (`wt0`, 10.0.0.0/16) the laptop has as well. What leaves the laptop uncovered is written down by its router.
  */
+import type { ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { MaskedPrefs } from '../src-contract/localapi/prefs.ts'
 import { ControlServer } from './control-server.ts'
 import { Daemon, type DaemonOptions } from './daemon.ts'
@@ -17,6 +19,15 @@ type Kind = DaemonOptions['kind']
 
 /** Not in the network that the exit nodes stand in: that is not theirs to offer. */
 export const SITE = '198.51.100.80'
+const cli = fileURLToPath(new URL('../src-cli/main.ts', import.meta.url))
+const ASKING = `const udp = require('dgram').createSocket('udp4'), tcp = require('net')
+udp.on('error', () => {})
+setInterval(() => {
+  udp.send('x', 9, '198.51.100.81', () => {})
+  const socket = tcp.connect(80, '${SITE}')
+  socket.on('error', () => {})
+  setTimeout(() => socket.destroy(), 1000)
+}, 100)`
 /** In the laptop's own network. */
 export const PRINTER = '10.1.0.3'
 export const COMPANY = '10.0.1.100'
@@ -36,6 +47,10 @@ export interface AwayOptions {
   readonly exits: readonly Kind[]
   /** Over the server's configuration. */
   readonly config?: Record<string, unknown>
+  /** See `ControlServer`. */
+  readonly extraPeers?: string
+  /** The laptop as it is before anything of ours was on it. */
+  readonly prepare?: (laptop: MachineView) => Promise<void>
 }
 
 export class Away {
@@ -66,11 +81,12 @@ export class Away {
     this.routerAddress = parts.routerAddress
   }
 
-  static async open({ folder, client: kind, exits: kinds, config = {} }: AwayOptions): Promise<Away> {
+  static async open({ folder, client: kind, exits: kinds, config = {}, ...more }: AwayOptions): Promise<Away> {
     const internet = await Internet.create()
     const control = await ControlServer.start(await internet.publicHost('control', ['203.0.113.10']), {
       folder: join(folder, 'c'),
       config,
+      ...(more.extraPeers === undefined ? {} : { extraPeers: more.extraPeers }),
     })
     const world = await openWorld(internet, folder)
     const lan = await internet.lan(['laptop', 'printer'], 'apdf')
@@ -80,6 +96,7 @@ export class Away {
     const laptop = await machineView(laptopHost!.host)
     // as the company's VPN leaves it
     await laptop.writeEtc('resolv.conf', `nameserver ${COMPANY_DNS}\n`)
+    await more.prepare?.(laptop)
     const client = await Daemon.start(laptop.host, { kind, folder: join(folder, 'l') })
     const key = await control.createKey()
     await client.join(control.url, key, { Hostname: 'laptop' })
@@ -130,6 +147,21 @@ export class Away {
     return (await this.fetch(`http://${address}/`, timeoutSeconds)).includes('<h1>')
   }
 
+  /** Our command line on the laptop; answers all it said. */
+  async pintail(...words: string[]): Promise<string> {
+    const { stdout, stderr } = await this.laptop.run(process.execPath, [
+      cli,
+      `--socket=${this.client.socketPath}`,
+      ...words,
+    ])
+    return (stdout + stderr).trim()
+  }
+
+  /** Programs that go on sending to the world, by TCP and UDP, as programs do. */
+  keepAsking(): ChildProcess {
+    return this.laptop.start(process.execPath, ['-e', ASKING])
+  }
+
   async fetch(url: string, timeoutSeconds: number): Promise<string> {
     const { stdout } = await this.laptop.run('curl', ['-s', '-m', String(timeoutSeconds), url], {
       timeoutMs: timeoutSeconds * 1000 + 5_000,
@@ -145,13 +177,13 @@ export class Away {
     return device === undefined ? (stderr || stdout).trim() : `${device} ${table}`
   }
 
-  /** Whatever left the laptop since the last call that was not for the network's own machines, sorted. */
-  async leaked(): Promise<string[]> {
+  /** Whatever left the laptop since the last call that was not for the network's own machines (and `others`), sorted. */
+  async leaked(others: readonly string[] = []): Promise<string[]> {
     const text = await this.router.must('nft', ['-j', 'list', 'table', 'inet', 'witness'])
     await this.router.must('nft', ['flush', 'set', 'inet', 'witness', 'v4'])
     await this.router.must('nft', ['flush', 'set', 'inet', 'witness', 'v6'])
     const { nftables } = JSON.parse(text) as { nftables: { set?: { name: string; elem?: unknown[] } }[] }
-    const own = new Set(['203.0.113.10', ...this.exits.map(({ address }) => address)])
+    const own = new Set(['203.0.113.10', ...this.exits.map(({ address }) => address), ...others])
     return nftables
       .flatMap(({ set }) => set?.elem ?? [])
       .map(flowText)

@@ -107,7 +107,7 @@ describe('names in a network', () => {
     expect(nobody.stdout).toContain('status: NXDOMAIN')
   })
 
-  test('F15: what the first server never answers comes from the second; what is long comes over TCP', async () => {
+  test('[F15] what the first server never answers comes from the second; what is long comes over TCP', async () => {
     const started = performance.now()
     expect(await dig('www.example.com')).toBe('198.51.100.1')
     expect(performance.now() - started).toBeLessThan(3_000)
@@ -229,7 +229,7 @@ describe('names in a network', () => {
     )
   })
 
-  test('F14: after SIGKILL the next start gives the file back, byte by byte, and takes it again', async () => {
+  test('[F14] after SIGKILL the next start gives the file back, byte by byte, and takes it again', async () => {
     await ours.kill()
     expect(await machine.readEtc('resolv.conf')).toContain('100.100.100.100')
     ours = await Daemon.start(machine.host, { kind: 'ours', folder: join(folder, 'o') })

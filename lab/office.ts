@@ -3,6 +3,7 @@
  * can be carried into the office, or into a café that happens to use those numbers, too.
  */
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { ControlServer } from './control-server.ts'
 import { Daemon, type DaemonOptions } from './daemon.ts'
 import { eventually } from './eventually.ts'
@@ -29,7 +30,11 @@ export interface OfficeOptions {
   readonly folder: string
   readonly client: Kind
   readonly routers: readonly Kind[]
+  /** Over the server's configuration. */
+  readonly config?: Record<string, unknown>
 }
+
+const cli = fileURLToPath(new URL('../src-cli/main.ts', import.meta.url))
 
 export class Office {
   readonly internet: Internet
@@ -60,10 +65,11 @@ export class Office {
     this.#folder = folder
   }
 
-  static async open({ folder, client: kind, routers: kinds }: OfficeOptions): Promise<Office> {
+  static async open({ folder, client: kind, routers: kinds, config = {} }: OfficeOptions): Promise<Office> {
     const internet = await Internet.create()
     const control = await ControlServer.start(await internet.publicHost('control', ['203.0.113.10']), {
       folder: join(folder, 'c'),
+      config,
     })
     const key = await control.createKey()
     const office = await room('office', folder)
@@ -101,6 +107,16 @@ export class Office {
   async seenAs(timeoutSeconds = 2): Promise<string> {
     const page = await this.page(`http://${SERVER}/`, timeoutSeconds)
     return /came through the tunnel to (?:::ffff:)?([0-9a-f.:]+?)\.</.exec(page)?.[1] ?? ''
+  }
+
+  /** Our command line on the laptop; answers all it said. */
+  async pintail(...words: string[]): Promise<string> {
+    const { stdout, stderr } = await this.laptop.run(process.execPath, [
+      cli,
+      `--socket=${this.client.socketPath}`,
+      ...words,
+    ])
+    return (stdout + stderr).trim()
   }
 
   /** Waits until it asks as `who`; answers whom it asks as then. */

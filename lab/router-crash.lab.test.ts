@@ -64,14 +64,14 @@ async function installed(): Promise<void> {
   )
 }
 
-test('[RT-8] U24: ended, everything is as it was found', async () => {
+test('[RT-8] [U24] ended, everything is as it was found', async () => {
   await daemon.stop()
   expect(await snapshot()).toBe(before)
   await daemon.start()
   await installed()
 })
 
-test('[RT-8] F14: killed, --cleanup takes everything back; while it runs, it refuses', async () => {
+test('[RT-8] [F14] killed, --cleanup takes everything back; while it runs, it refuses', async () => {
   expect(await cleanUp()).toBe(1)
   await installed()
   await daemon.kill()

@@ -9,13 +9,17 @@ import { afterAll, describe, expect, test } from 'vitest'
 import { stockProgram } from './daemon.ts'
 import { discard } from './demo-network.ts'
 import { Sheet } from './measure-line.ts'
+import { beside } from './scenarios/beside.ts'
 import { exitBlock } from './scenarios/exit-block.ts'
 import { exitBypass } from './scenarios/exit-bypass.ts'
+import { exitLocation } from './scenarios/exit-location.ts'
 import { sameNumbers } from './scenarios/same-numbers.ts'
 import { siteToSite } from './scenarios/site-to-site.ts'
+import { splitDns } from './scenarios/split-dns.ts'
 import { subnetHa } from './scenarios/subnet-ha.ts'
 
 const hasStock = stockProgram('tailscaled') !== undefined
+const other = hasStock ? 'stock' : 'ours'
 const folder = mkdtempSync(join(tmpdir(), 'pt-'))
 afterAll(() => discard(folder))
 let count = 0
@@ -43,8 +47,7 @@ describe('[U17] exit node and company VPN', () => {
 
 test('the exit node is gone: nothing leaks; another takes over when asked', () =>
   expectAll((sheet, folder) => {
-    const exits = ['ours', hasStock ? 'stock' : 'ours'] as const
-    return exitBlock(sheet, { folder, client: 'ours', exits, watchSeconds: 5 })
+    return exitBlock(sheet, { folder, client: 'ours', exits: ['ours', other], watchSeconds: 5 })
   }))
 
 describe('[U15] a subnet behind two routers', () => {
@@ -63,4 +66,13 @@ test.skipIf(!hasStock)('4via6: two sites with the same network at once, behind o
 )
 
 test('routers on both sides: machines without a client reach each other, addresses kept', () =>
-  expectAll((sheet, folder) => siteToSite(sheet, { folder, routers: ['ours', hasStock ? 'stock' : 'ours'] })))
+  expectAll((sheet, folder) => siteToSite(sheet, { folder, routers: ['ours', other] })))
+
+test('[U16] a cloud’s zone is asked at its own resolver through the subnet route; dns query says who answered', () =>
+  expectAll((sheet, folder) => splitDns(sheet, { folder, client: 'ours', routers: [other] })))
+
+test('[U24] beside an old network: nothing of it changes while up, all of it is back after down and after the end', () =>
+  expectAll((sheet, folder) => beside(sheet, { folder, client: 'ours', exits: ['ours'] })))
+
+test('exit nodes by place: plain WireGuard gateways in the map only', () =>
+  expectAll((sheet, folder) => exitLocation(sheet, { folder, client: 'ours', gateways: 'ours' })))

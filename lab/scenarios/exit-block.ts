@@ -17,11 +17,7 @@ export async function exitBlock(sheet: Sheet, options: ExitBlockOptions): Promis
   const away = await Away.open(options)
   const [first, second] = away.exits
   const checks = checksOn(sheet, `${options.client} client, ${options.exits.join(' and ')} exit nodes`)
-  /** Programs that go on asking, as they do. */
-  const busy = away.laptop.start('sh', [
-    '-c',
-    'while :; do curl -s -m 1 http://198.51.100.80/ >/dev/null; ping -n -c 1 -W 1 198.51.100.81 >/dev/null; sleep .1; done',
-  ])
+  const busy = away.keepAsking()
   try {
     await away.approveExits()
     const seen = await eventually(

@@ -2,7 +2,6 @@
  * U17: on the road with an exit node, and the company's own VPN beside it. The public address changes; the company's
  * network stays reachable with a bypass and only with it; the printer in the same room follows its own switch.
  */
-import { fileURLToPath } from 'node:url'
 import { Away, type AwayOptions, COMPANY, COMPANY_NAME, PRINTER, SITE } from '../away.ts'
 import { type Checks, checksOn } from '../checks.ts'
 import { eventually } from '../eventually.ts'
@@ -44,18 +43,8 @@ export async function exitBypass(sheet: Sheet, options: AwayOptions): Promise<vo
   }
 }
 
-const cli = fileURLToPath(new URL('../../src-cli/main.ts', import.meta.url))
-
 /** What only our daemon does, by command line. */
 async function withBypass(away: Away, checks: Checks): Promise<void> {
-  const pintail = async (...words: string[]): Promise<string> => {
-    const { stdout, stderr } = await away.laptop.run(process.execPath, [
-      cli,
-      `--socket=${away.client.socketPath}`,
-      ...words,
-    ])
-    return (stdout + stderr).trim()
-  }
   const becomes = (wanted: boolean, look: () => Promise<boolean>): Promise<boolean> =>
     eventually('', async () => ((await look()) === wanted ? wanted : undefined), { withinMs: 15_000 }).catch(
       () => !wanted,
@@ -63,10 +52,10 @@ async function withBypass(away: Away, checks: Checks): Promise<void> {
 
   checks.is(
     'the company’s VPN is suggested',
-    await pintail('bypass', 'suggest'),
+    await away.pintail('bypass', 'suggest'),
     'wt0 has 10.0.0.0/16, 10.99.0.0/16. To keep them: pintail bypass add interface:wt0',
   )
-  await pintail('set', '--exit-node-bypass=interface:wt0')
+  await away.pintail('set', '--exit-node-bypass=interface:wt0')
   checks.is('the company with the bypass', await away.reaches(COMPANY), true)
   checks.is('route to the company with the bypass', await away.routeGet(COMPANY), 'wt0 main')
   checks.is('the site is still seen from the exit node', await away.seenAs(), away.exits[0]!.address)
@@ -77,14 +66,14 @@ async function withBypass(away: Away, checks: Checks): Promise<void> {
   checks.is('and starts: the company is back by itself', await becomes(true, () => away.reaches(COMPANY, 1)), true)
 
   await away.edit({ CorpDNS: true, CorpDNSSet: true })
-  await pintail('set', '--exit-node-bypass=10.0.0.53,*.corp.example')
+  await away.pintail('set', '--exit-node-bypass=10.0.0.53,*.corp.example')
   checks.is(
     'a name of the company, asked there and reached past the exit node',
     await becomes(true, () => away.reaches(COMPANY_NAME)),
     true,
   )
   checks.is('other addresses of the company are not', await away.reaches(COMPANY), false)
-  await pintail('set', '--exit-node-bypass=')
+  await away.pintail('set', '--exit-node-bypass=')
   checks.is('without bypass everything takes the exit node again', await away.reaches(COMPANY), false)
   await away.edit({ CorpDNS: false, CorpDNSSet: true })
 }

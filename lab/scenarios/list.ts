@@ -2,12 +2,15 @@
 import { join } from 'node:path'
 import { type DaemonOptions, stockProgram } from '../daemon.ts'
 import type { Sheet } from '../measure-line.ts'
+import { beside } from './beside.ts'
 import { demoCheck } from './demo-check.ts'
 import { exitBlock } from './exit-block.ts'
 import { exitBypass } from './exit-bypass.ts'
+import { exitLocation } from './exit-location.ts'
 import { overlap } from './overlap.ts'
 import { sameNumbers } from './same-numbers.ts'
 import { siteToSite } from './site-to-site.ts'
+import { splitDns } from './split-dns.ts'
 import { subnetHa } from './subnet-ha.ts'
 
 type Kind = DaemonOptions['kind']
@@ -65,10 +68,30 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
         exitBlock(context.sheet, { folder, client, exits, watchSeconds: context.quick ? 10 : 60 }),
       ),
   },
+  'exit-location': {
+    about: 'exit nodes by place: plain WireGuard gateways in the map only, suggested by distance and priority',
+    run: (context) =>
+      inMixes(
+        context,
+        mixesOf<readonly [Kind, Kind]>(['ours', 'ours'], ['ours', 'stock']),
+        ([client, gateways], folder) => exitLocation(context.sheet, { folder, client, gateways }),
+      ),
+  },
   'subnet-ha': {
     about: 'U15: a subnet behind two routers, one dies, a TCP connection goes on',
     run: (context) =>
       inMixes(context, triples, ([client, ...routers], folder) => subnetHa(context.sheet, { folder, client, routers })),
+  },
+  'split-dns': {
+    about: 'U16: a cloud’s zone, asked at its own resolver through the subnet route',
+    run: (context) =>
+      inMixes(context, pairs, ([client, router], folder) =>
+        splitDns(context.sheet, { folder, client, routers: [router] }),
+      ),
+  },
+  beside: {
+    about: 'U24: beside an old VPN, its rules, filter and resolv.conf: nothing of it changes, all of it comes back',
+    run: ({ sheet, folder }) => beside(sheet, { folder, client: 'ours', exits: ['ours'] }),
   },
   overlap: {
     about: 'a subnet whose numbers are around us: at home its route goes, in a café it stays; switched off alone',

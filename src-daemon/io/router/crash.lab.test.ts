@@ -60,7 +60,7 @@ afterEach(() => {
   ip('tuntap', 'del', 'dev', device, 'mode', 'tun')
 })
 
-test('[RT-8] F14: killed at every step, the next start finds and leaves what was there before', async () => {
+test('[RT-8] [F14] killed at every step, the next start finds and leaves what was there before', async () => {
   const writes = runAndKill(0, 'after')
   expect(networkSnapshot(device)).toBe(before)
   expect(writes).toBeGreaterThan(8)
