@@ -22,7 +22,7 @@ export async function findSshSession(
   try {
     return await findAbove(terminal)
   } catch {
-    return undefined // no /proc, or a shell of somebody else: nothing to know from
+    return undefined // no /proc: nothing to know from
   }
 }
 
@@ -34,9 +34,8 @@ async function findAbove({ readFile }: Pick<Terminal, 'readFile'>): Promise<SshS
     const parent = /^ \S (\d+) /.exec(stat.slice(stat.lastIndexOf(')') + 1))?.[1]
     if (parent === undefined || Number(parent) <= 1) return undefined
     pid = parent
-    const found = (await readFile(`/proc/${pid}/environ`))
-      .split('\0')
-      .find((entry) => entry.startsWith('SSH_CONNECTION='))
+    const environment = await readFile(`/proc/${pid}/environ`).catch(() => '') // somebody else's; the next may be ours
+    const found = environment.split('\0').find((entry) => entry.startsWith('SSH_CONNECTION='))
     if (found !== undefined) return parseSshConnection(found.slice('SSH_CONNECTION='.length))
   }
   return undefined

@@ -67,3 +67,10 @@ test('what a notification does not mention keeps its identity; the input is unto
   expect(applyNotify(before, { PeersRemoved: [2] } as Partial<Notify> as Notify).peers.size).toBe(0)
   expect(before.peers.size).toBe(1)
 })
+
+test('[CHG-8] a change that waits is there until it does no longer', () => {
+  const Pending = { Id: 'a', Deadline: '2026-01-01T00:00:00Z', SecondsLeft: 30, What: ['exit node'] }
+  const waiting = fold({ PintailChanges: { Pending, Last: null } }, { State: 6 })
+  expect(waiting.pendingChange).toBe(Pending)
+  expect(applyNotify(waiting, { PintailChanges: { Pending: null, Last: null } } as Notify).pendingChange).toBeNull()
+})
