@@ -177,6 +177,15 @@ export class Away {
     return device === undefined ? (stderr || stdout).trim() : `${device} ${table}`
   }
 
+  /** The same as our daemon tells it, behind its verdict; with the kernel's own words where that does not agree. */
+  async explained(to: string): Promise<string> {
+    const [target] = (await this.client.client.explainRoute({ to }))?.Targets ?? []
+    if (target === undefined) return ''
+    const table = target.Steps.find(({ Won }) => Won)?.Table ?? ''
+    const objection = target.KernelAgrees === true ? '' : `, kernel: ${target.Kernel}`
+    return `${target.Verdict}: ${target.Interface} ${table}${objection}`
+  }
+
   /** Whatever left the laptop since the last call that was not for the network's own machines (and `others`), sorted. */
   async leaked(others: readonly string[] = []): Promise<string[]> {
     const text = await this.router.must('nft', ['-j', 'list', 'table', 'inet', 'witness'])

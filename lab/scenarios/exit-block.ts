@@ -56,6 +56,9 @@ export async function exitBlock(sheet: Sheet, options: ExitBlockOptions): Promis
         { withinMs: 10_000 },
       )
       checks.is('health says so', told, true)
+      // into the tunnel where nobody takes it, or still by the route that the killed daemon left
+      const explained = (await away.explained(SITE)).replace(/^blocked: (pintail0)? 52$/, 'blocked')
+      checks.is('and so does the explanation', explained, 'blocked')
       await away.edit({ ExitNodeID: 'auto:any', ExitNodeIDSet: true, AutoExitNode: 'any', AutoExitNodeSet: true })
       const address = await eventually(
         'another takes over',

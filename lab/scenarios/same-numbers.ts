@@ -28,6 +28,12 @@ export async function sameNumbers(
       ).catch(() => office.page(url))
       checks.is(`192.168.50.10 of site ${name}`, page, name)
     }
+    if (options.client === 'ours') {
+      const to = new URL(branch.url).hostname.replace(/^\[|\]$/g, '')
+      const [found] = (await office.client.client.explainRoute({ to }))?.Targets ?? []
+      const told = [found?.Verdict, found?.Peer?.Name, found?.Via6?.Address, found?.Via6?.Site, found?.KernelAgrees]
+      checks.is('explained', told, ['peer', 'branch', '192.168.50.10', 8, true])
+    }
   } finally {
     await office.close()
   }

@@ -16,6 +16,7 @@ import { openTaildrop } from '../engine/taildrop/open-taildrop.ts'
 import type { Taildrop } from '../engine/taildrop/taildrop.ts'
 import { silentLog } from '../io/log/log.ts'
 import type { Dialer } from '../io/proxies/dialer-port.ts'
+import type { RouteView } from '../io/route-view/port.ts'
 import { MemoryStore } from '../io/store/memory.ts'
 import type { PeerCredentials } from '../io/users/port.ts'
 import { localApiRoutes } from './routes.ts'
@@ -112,6 +113,11 @@ export class TestDaemon {
   readonly taildrop: Taildrop
   /** How peers are reached. */
   dial: Dialer['dial'] = async () => ({ kind: 'failed', reason: 'unreachable', message: 'no network in this test' })
+  /** What the host is found to have. */
+  routeView: RouteView = {
+    read: async () => ({ family: 4, rules: [], routes: [], links: [], problems: [] }),
+    ask: async () => ({ kind: 'refused', why: 'unreachable' }),
+  }
   /** Who the next connections are taken for. */
   caller: PeerCredentials | undefined = { pid: 1, uid: 0, gid: 0 }
   operatorUids: { [name: string]: number } = {}
@@ -141,6 +147,10 @@ export class TestDaemon {
       random01: () => 0,
       nowMs: () => performance.now(),
       taildrop: daemon.taildrop,
+      explain: {
+        view: { read: (network) => daemon.routeView.read(network), ask: (asked) => daemon.routeView.ask(asked) },
+        accounts: { uidOf: async (name) => daemon.operatorUids[name] },
+      },
       hostFacts: {
         hostName: 'box',
         osVersion: '6.1',

@@ -280,7 +280,7 @@ describe('[EXP-3] [EXP-4] the verdict, and who lost', () => {
       `1.1.1.1 → pintail0, where it ends, because ${words}: nothing leaves another way.`,
     ])
   })
-  test('the exit node is offline, without a path: blocked; with one it still serves', async () => {
+  test('the exit node is offline, without a direct path: blocked; with one it still serves', async () => {
     const offline = { ...tahoe, Online: false }
     const peers = [{ node: offline, prefixes: ['0.0.0.0/0'] }]
     const facts: Partial<ExplainFacts> = { exit: { kind: 'chosen', node: offline }, peers }

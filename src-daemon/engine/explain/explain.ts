@@ -158,7 +158,7 @@ async function explainAddress(
     MoreParts: 0,
     Verdict: judgement.verdict,
     Sentence: judgement.sentence,
-    Interface: isProxied ? '' : (hop?.interfaceName ?? ''),
+    Interface: isProxied ? '' : walk.winner?.route?.type === 'local' ? 'lo' : (hop?.interfaceName ?? ''),
     Gateway: isProxied ? '' : (hop?.gateway ?? ''),
     Source: source,
     Steps: walk.stops.slice(-MAX_STEPS).map(stepOf),

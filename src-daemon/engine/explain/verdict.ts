@@ -89,8 +89,8 @@ function inTunnel({ facts, owners }: Scene, address: IpText, proxies: string | u
   const name = displayName(owner.node)
   const isOffline = owner.node.Online === false
   if (owner.prefix.bits === 0) {
-    const kind = facts.pathOf(owner.node)?.kind ?? 'none'
-    if (isOffline && (kind === 'none' || kind === 'idle')) {
+    // the server may be wrong about that: a direct path is one that has just answered
+    if (isOffline && facts.pathOf(owner.node)?.kind !== 'direct') {
       const sentence = `${shown(address)} → nowhere, because your exit node ${name} is offline: nothing leaves another way.`
       return { verdict: 'blocked', sentence, owner }
     }
