@@ -25,6 +25,8 @@ beforeEach(async () => {
   preview = {
     Diff: {
       Settings: [{ Name: 'ExitNodeID', Before: '', After: 'n2' }],
+      Bypass: { Added: ['*.corp.example'], Removed: [] },
+      RoutesOff: unchanged,
       Connected: { Before: true, After: true },
       Addresses: unchanged,
       Routes: { Added: [{ Prefix: '0.0.0.0/0', Way: 'exit-node', Via: 'n2', ViaName: 'nas' }], Removed: [] },
@@ -238,6 +240,7 @@ describe('[CLI-7] looking', () => {
       err: '',
       out: `exit node: none → nas
 incoming connections: allowed → blocked
++ bypass *.corp.example
 + route 0.0.0.0/0 through nas
 - names below corp.example asked at 10.0.0.53
 Warning: This session would be cut.

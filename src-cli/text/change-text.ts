@@ -27,17 +27,15 @@ export function diffText(diff: ChangeDiff): string {
         ]
       : []),
     ...otherSettings(diff),
+    ...changes('bypass', diff.Bypass, (entry) => entry),
+    ...changes('switched off', diff.RoutesOff, (prefix) => prefix),
     ...changes('address', diff.Addresses, (address) => address),
     ...changes('route', diff.Routes, routeText),
     ...changes('rule', diff.Rules, (rule) => `${rule} past the tunnel`),
     ...changes('forwarded', diff.Forwarded, (prefix) => prefix),
     ...changes('name server', Dns.Servers, (server) => server),
     ...changes('search domain', Dns.Search, (domain) => domain),
-    ...changes(
-      'names below',
-      Dns.Split,
-      ({ Suffix, Servers }) => `${Suffix} asked ${Servers.length === 0 ? 'here' : `at ${Servers.join(', ')}`}`,
-    ),
+    ...changes('names below', Dns.Split, ({ Suffix, Servers }) => `${Suffix} asked ${whereText(Servers)}`),
   ]
   return lines.map((line) => `${line}\n`).join('')
 }
@@ -89,6 +87,11 @@ function routeText({ Prefix, Way, ViaName }: RouteLine): string {
 
 function exitText({ ID, Name, Blocked }: ExitNodeView): string {
   return ID === '' ? 'none' : Blocked ? `${Name || ID} (cannot be used)` : Name || ID
+}
+
+function whereText(servers: readonly string[]): string {
+  if (servers.length === 0) return 'here'
+  return servers[0] === 'system' ? "at this machine's own name servers" : `at ${servers.join(', ')}`
 }
 
 function valueText(value: unknown): string {

@@ -127,8 +127,12 @@ export interface FirewallView {
 }
 
 export interface ChangeDiff {
-  /** Settings of any kind, each with its name in {@link Prefs}; `bypass` and `routes` have lists of their own. */
+  /** Preferences of any kind. */
   Settings: { Name: keyof Prefs; Before: unknown; After: unknown }[]
+  /** Entries of the bypass as people write them, in effect or not: `10.0.0.0/16`, `*.corp.example`, `interface:wt0`. */
+  Bypass: ListDelta<string>
+  /** Subnet routes that are switched off, offered or not. */
+  RoutesOff: ListDelta<PrefixText>
   Connected: FromTo<boolean>
   Addresses: ListDelta<IpText>
   Routes: ListDelta<RouteLine>
@@ -137,6 +141,7 @@ export interface ChangeDiff {
   Dns: {
     Servers: ListDelta<string>
     Search: ListDelta<string>
+    /** No servers: answered here; `system`: asked at the host's own. */
     Split: ListDelta<{ Suffix: string; Servers: string[] }>
   }
   ExitNode: FromTo<ExitNodeView>
@@ -174,7 +179,7 @@ export function isNetworkChange(change: NetworkChange): boolean {
 
 /** Nothing would be different. */
 export function isEmptyDiff(diff: ChangeDiff): boolean {
-  const { Settings, Addresses, Routes, Rules, Dns, Forwarded } = diff
-  const lists = [Addresses, Routes, Rules, Dns.Servers, Dns.Search, Dns.Split, Forwarded]
+  const { Settings, Bypass, RoutesOff, Addresses, Routes, Rules, Dns, Forwarded } = diff
+  const lists = [Bypass, RoutesOff, Addresses, Routes, Rules, Dns.Servers, Dns.Search, Dns.Split, Forwarded]
   return Settings.length === 0 && lists.every(({ Added, Removed }) => Added.length + Removed.length === 0)
 }

@@ -225,7 +225,7 @@ export class Changes {
     })
     const Diff = diffOf(before, after)
     const Warnings = session === undefined ? [] : sessionWarnings(before, after, session)
-    const problem = core.netmap === undefined ? undefined : exitProblem(chooseExit(core.netmap, after.prefs))
+    const problem = core.netmap === undefined ? undefined : exitProblem(chooseExit(core.netmap, after.settings.prefs))
     const exitIsNew = Diff.ExitNode.Before.ID !== Diff.ExitNode.After.ID || !before.connected
     if (after.connected && problem !== undefined && exitIsNew)
       Warnings.push(warning('exit-unavailable', `Nothing would leave this machine: ${problem}.`))
@@ -239,14 +239,16 @@ export class Changes {
     return advice === undefined ? [] : [{ Code: 'forwarding-off', Text: advice.text, Fix: [...advice.fix] }]
   }
 
-  #view({ prefs: asked, bypass }: Settings, own: OwnRouting): NetworkView {
+  #view(asked: Settings, own: OwnRouting): NetworkView {
     const { netmap, plane, routing, o } = this.#parts.core
-    if (netmap === undefined || !asked.WantRunning) return networkView({ prefs: asked, netmap, place: undefined })
-    const prefs = routing.reconcile(netmap, asked)
+    if (netmap === undefined || !asked.prefs.WantRunning)
+      return networkView({ settings: asked, netmap, place: undefined })
+    const prefs = routing.reconcile(netmap, asked.prefs)
     const wish = wishOf(netmap, prefs, own, routing.home)
     const router = plane.previewRouting?.(netmap, wish)
-    const dns = planDns(dnsWishesOf(netmap, prefs, bypass, o.wallMs()))
-    return networkView({ prefs, netmap, place: router === undefined ? undefined : { router, wish, dns } })
+    const dns = planDns(dnsWishesOf(netmap, prefs, asked.bypass, o.wallMs()))
+    const place = router === undefined ? undefined : { router, wish, dns }
+    return networkView({ settings: { ...asked, prefs }, netmap, place })
   }
 
   #settings(): Settings {

@@ -54,9 +54,10 @@ if (!folded.ok) throw new Error(folded.reason)
 const netmap: Netmap = folded.value.netmap
 const LAN = { name: 'eth0', isUp: true, addresses: [{ address: '192.168.1.5', bits: 24 }] } as never
 
-function view(change: Partial<Prefs>, bypass: Partial<RouterBypass> = {}): NetworkView {
+function view(change: Partial<Prefs>, bypass: Partial<RouterBypass> = {}, setting = emptyBypass): NetworkView {
   const prefs = { ...defaultPrefs(), WantRunning: true, ...change }
-  if (!prefs.WantRunning) return networkView({ prefs, netmap, place: undefined })
+  const settings = { prefs, bypass: setting, routesOff: [] }
+  if (!prefs.WantRunning) return networkView({ settings, netmap, place: undefined })
   const wish = wishOf(netmap, prefs, { ...plainOwnRouting, bypass: { ...plainOwnRouting.bypass, ...bypass } })
   const router = desiredRouting({
     ...{ netmap, wish, ownInterface: 'pintail0', fwmark: 0, udpPort: 0 },
@@ -64,8 +65,8 @@ function view(change: Partial<Prefs>, bypass: Partial<RouterBypass> = {}): Netwo
     serviceAddresses: ['100.100.100.100'],
     network: { interfaces: [LAN], defaultV4: 'eth0', defaultV6: '' },
   })
-  const dns = planDns(dnsWishesOf(netmap, prefs, emptyBypass, 1_700_000_000_000))
-  return networkView({ prefs, netmap, place: { router, wish, dns } })
+  const dns = planDns(dnsWishesOf(netmap, prefs, setting, 1_700_000_000_000))
+  return networkView({ settings, netmap, place: { router, wish, dns } })
 }
 
 const online = view({})
@@ -124,6 +125,17 @@ describe('[CHG-5] the diff', () => {
       { prefixes: ['10.9.0.0/16'], uids: [{ first: 7, last: 7 }], cgroups: ['work.slice'] },
     )
     expect(diffOf(online, after).Rules.Added).toEqual(['10.9.0.0/16', 'user 7', 'group work.slice'])
+  })
+})
+
+test('[CHG-5] a bypass is named whether it is in effect or not, and whom its names are asked at', () => {
+  const setting = { ...emptyBypass, Suffixes: ['corp.example'], Interfaces: ['wt0'] }
+  const entries = { Added: ['*.corp.example', 'interface:wt0'], Removed: [] }
+  expect(diffOf(online, view({}, {}, setting))).toMatchObject({ Bypass: entries, Dns: { Split: { Added: [] } } })
+  const [before, after] = [view({ ExitNodeID: 'n3' }), view({ ExitNodeID: 'n3' }, {}, setting)]
+  expect(diffOf(before, after)).toMatchObject({
+    Bypass: entries,
+    Dns: { Split: { Added: [{ Suffix: 'corp.example', Servers: ['system'] }] } },
   })
 })
 

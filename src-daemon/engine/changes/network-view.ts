@@ -17,12 +17,13 @@ import { acceptedPrefixes } from '../routing/accepted-prefixes.ts'
 import { chooseExit, EXIT_ROUTES } from '../routing/exit-choice.ts'
 import { PrefixOwners } from '../routing/prefix-owners.ts'
 import type { RoutingWish } from '../routing/wish.ts'
+import type { Settings } from './undo.ts'
 
 /** Routed, but nobody's: the daemon answers there. */
 const SERVICES: readonly PrefixText[] = [SERVICE_V4, SERVICE_V6].map(hostPrefixText)
 
 export interface NetworkView {
-  readonly prefs: Prefs
+  readonly settings: Settings
   readonly connected: boolean
   readonly router: RouterConfig
   readonly routes: readonly RouteLine[]
@@ -37,18 +38,20 @@ export interface NetworkView {
 }
 
 export interface ViewInputs {
-  readonly prefs: Prefs
+  /** With the exit node as the network resolves it. */
+  readonly settings: Settings
   readonly netmap: Netmap | undefined
   /** Undefined: disconnected, nothing of ours is in place. */
   readonly place: { readonly router: RouterConfig; readonly wish: RoutingWish; readonly dns: DnsPlan } | undefined
 }
 
-export function networkView({ prefs, netmap, place }: ViewInputs): NetworkView {
+export function networkView({ settings, netmap, place }: ViewInputs): NetworkView {
+  const { prefs } = settings
   const exitNode = exitNodeView(netmap, prefs)
   const plan = place?.dns ?? emptyPlan
   const router = place?.router ?? plainRouterConfig
   return {
-    prefs,
+    settings,
     connected: place !== undefined,
     router,
     routes: place === undefined || netmap === undefined ? [] : routeLines(netmap, place.wish, router, exitNode),
@@ -59,6 +62,7 @@ export function networkView({ prefs, netmap, place }: ViewInputs): NetworkView {
       split: [
         ...[...plan.routes].map(([Suffix, upstreams]) => ({ Suffix, Servers: upstreams.map(upstreamText) })),
         ...[...plan.localDomains].map((Suffix) => ({ Suffix, Servers: [] })),
+        ...plan.ownSuffixes.map((Suffix) => ({ Suffix, Servers: ['system'] })),
       ],
     },
     exitNode,

@@ -14,7 +14,8 @@ export function sessionWarnings(before: NetworkView, after: NetworkView, session
   const { client, server } = session
   const name = `This session (${ipPort(client.ip, client.port)} → ${ipPort(server.ip, server.port)})`
   if (cut !== undefined) return [{ Code: 'session-cut', Text: `${name} would be cut: ${cut}.`, Fix: [] }]
-  const isRefused = after.prefs.ShieldsUp && !before.prefs.ShieldsUp && isThroughTunnel(before, session)
+  const isRefused =
+    after.settings.prefs.ShieldsUp && !before.settings.prefs.ShieldsUp && isThroughTunnel(before, session)
   if (!isRefused) return []
   const Text = `${name} goes on, but a new one would be refused: incoming connections are blocked.`
   return [{ Code: 'session-not-again', Text, Fix: [] }]
