@@ -3,7 +3,6 @@
 // A datagram socket first (any user, where net.ipv4.ping_group_range allows it), then a raw one (CAP_NET_RAW).
 #include <arpa/inet.h>
 #include <netinet/in.h>
-#include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include <string>
 
 #include "glue.h"
+#include "icmp-answer.h"
 
 namespace pintail {
 namespace {
@@ -32,30 +32,12 @@ struct Echo {
 
 using Clock = std::chrono::steady_clock;
 
-struct Message {
-  icmphdr header{};
-  uint64_t token = 0;
-};
-
 uint16_t checksum(const void* data, size_t length) {
   const auto* bytes = static_cast<const uint8_t*>(data);
   uint32_t sum = 0;
   for (size_t i = 0; i + 1 < length; i += 2) sum += static_cast<uint32_t>(bytes[i] << 8 | bytes[i + 1]);
   while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
   return htons(static_cast<uint16_t>(~sum));
-}
-
-// A raw socket hands the IP header up as well; a datagram socket does not. The token tells our answer from others'.
-bool isAnswer(const uint8_t* packet, size_t length, bool raw, uint64_t token) {
-  size_t offset = 0;
-  if (raw) {
-    if (length < 20) return false;
-    offset = static_cast<size_t>(packet[0] & 0x0f) * 4;
-  }
-  Message message;
-  if (length < offset + sizeof message) return false;
-  memcpy(&message, packet + offset, sizeof message);
-  return message.header.type == ICMP_ECHOREPLY && message.token == token;
 }
 
 void measure(Echo& echo) {
@@ -78,7 +60,7 @@ void measure(Echo& echo) {
     echo.error = errno;
     return;
   }
-  Message message;
+  EchoMessage message;
   std::random_device random;
   message.token = static_cast<uint64_t>(random()) << 32 | random();
   message.header.type = ICMP_ECHO;
@@ -108,7 +90,7 @@ void measure(Echo& echo) {
       echo.error = errno;  // an ICMP error came back: unreachable
       return;
     }
-    if (isAnswer(packet, static_cast<size_t>(length), raw, message.token)) {
+    if (isEchoAnswer(packet, static_cast<size_t>(length), raw, message.token)) {
       echo.milliseconds = std::chrono::duration<double, std::milli>(Clock::now() - started).count();
       return;
     }

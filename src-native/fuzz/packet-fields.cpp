@@ -1,7 +1,8 @@
-// IP headers of any bytes: nothing is read beyond the packet, and what is reported lies where it must.
+// IP headers and ICMP answers of any bytes: nothing is read beyond the packet, and what is reported lies where it must.
 #include "../addon/datapath/packet-fields.h"
 
 #include "../addon/checksum.h"
+#include "../addon/icmp-answer.h"
 #include "fuzz.h"
 
 using pintail::PacketFields;
@@ -32,6 +33,15 @@ PacketFields leftovers() {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const uint32_t length = static_cast<uint32_t>(size);
   fuzz::Exact packet(data, size);
+  for (const bool raw : {false, true}) {
+    const size_t start = !raw ? 0 : size == 0 ? 20 : (data[0] & 15u) * 4;
+    uint64_t token = 0;
+    if (size >= start + 16) memcpy(&token, data + start + 8, 8);
+    const bool isAnswer = size >= (raw ? 20u : 0u) && size >= start + 16 && data[start] == 0;
+    CHECK(pintail::isEchoAnswer(packet.data(), size, raw, token) == isAnswer);
+    CHECK(!pintail::isEchoAnswer(packet.data(), size, raw, token + 1) || size < start + 16);
+  }
+
   PacketFields p;
   const bool known = p.read(packet.data(), length);
   CHECK(p.bytes == length);
