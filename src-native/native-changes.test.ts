@@ -193,7 +193,7 @@ describe.skipIf(!found.ok).each([
         }
         expect(Object.keys(faults).filter((name) => name !== 'host-write')).toEqual([])
         expect(faults['host-write']).toBeGreaterThan(0) // so far it came: opened, allowed, for the host
-        expect(heard.reports).toBeGreaterThan(10)
+        expect(heard.reports).toBeGreaterThan(0)
         expect(heard.noSession).toBeGreaterThan(0)
         if (!isPlain) expect(heard.relayed).toBeGreaterThan(0)
       }
