@@ -96,8 +96,12 @@ test('after all these the daemon joins with the right key and address', async ()
 })
 
 test('a full disk: the change is refused in words, the old state stays whole, and space heals it', async () => {
-  const before = readdirSync(state).map((name) => [name, readFileSync(join(state, name)).toString('base64')])
   const filler = join(state, 'filler')
+  const files = () =>
+    readdirSync(state, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && entry.name !== 'filler')
+      .map(({ parentPath, name }) => [parentPath, name, readFileSync(join(parentPath, name)).toString('base64')])
+  const before = files()
   for (let size = 1 << 20; size >= 1; size >>= 1) {
     try {
       for (;;) writeFileSync(filler, Buffer.alloc(size), { flag: 'a' })
@@ -108,10 +112,7 @@ test('a full disk: the change is refused in words, the old state stays whole, an
   const refused = await cli('set', '--hostname=no-room')
   expect(refused.code).toBe(1)
   expect(refused.stderr).toMatch(/space|disk|full/i)
-  const after = readdirSync(state)
-    .filter((name) => name !== 'filler')
-    .map((name) => [name, readFileSync(join(state, name)).toString('base64')])
-  expect(after).toEqual(before)
+  expect(files()).toEqual(before)
   rmSync(filler)
   expect((await cli('set', '--hostname=room-again')).code).toBe(0)
   expect((await daemon.client.prefs()).Hostname).toBe('room-again')
