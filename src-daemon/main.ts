@@ -171,7 +171,11 @@ async function run(): Promise<void> {
     openControl: controlOpener({ crypto: nodeCrypto, log, wallMs, nowMs, random01, sockets: { fwmark } }),
     crypto: nodeCrypto,
     hostFacts: readHostFacts(),
-    hostChecks: { forwarding: (routes) => checkForwarding(routes, tunName), udpOffload: () => checkUdpGroForwarding() },
+    hostChecks: {
+      forwarding: (routes) => checkForwarding(routes, tunName),
+      udpOffload: () => checkUdpGroForwarding(),
+      hasUser: async (name) => (await accounts.uidOf(name)) !== undefined,
+    },
     explain: { view: linuxRouteView(), accounts },
     random01,
     nowMs,

@@ -47,10 +47,11 @@ export interface Advice {
   readonly fix: readonly string[]
 }
 
-/** Whether this host does what it offers to others; undefined = all is well. */
+/** Whether this host knows whom it is to trust, and does what it offers to others; undefined = all is well. */
 export interface HostChecks {
   forwarding(advertised: readonly PrefixText[]): Promise<Advice | undefined>
   udpOffload(): Promise<Advice | undefined>
+  hasUser(name: string): Promise<boolean>
 }
 
 export interface BackendOptions extends CoreOptions {
@@ -248,10 +249,17 @@ export class Backend {
   }
 
   /** undefined = these prefs would be accepted. */
-  checkPrefs(prefs: Prefs): string | undefined {
+  async checkPrefs(prefs: Prefs): Promise<string | undefined> {
     const context = { otherProfileNames: this.#core.profiles.otherNames() }
-    const problems = findPrefsProblems(prefs, context)
+    const problems = [...findPrefsProblems(prefs, context), ...(await this.#findOperatorProblem(prefs))]
     return problems.length === 0 ? undefined : problems.join('\n')
+  }
+
+  /** A new one must exist; one that is set stays, whatever has become of the account. */
+  async #findOperatorProblem({ OperatorUser: name = '' }: Prefs): Promise<string[]> {
+    if (name === '' || name === this.#core.profiles.current.prefs.OperatorUser) return []
+    if (this.#checks === undefined || (await this.#checks.hasUser(name))) return []
+    return [`the operator must be a user of this machine; there is no ${JSON.stringify(name.slice(0, 64))}`]
   }
 
   // Ordered; each throws RefusedError -------------------------------------------------------------------------------
@@ -330,7 +338,7 @@ export class Backend {
       const { OperatorUser } = profiles.current.prefs
       const kept = options.byOperator && !options.UpdatePrefs?.OperatorUser && OperatorUser ? { OperatorUser } : {}
       const asked = { ...(options.UpdatePrefs ?? profiles.current.prefs), ...kept }
-      const problem = this.checkPrefs(asked)
+      const problem = await this.checkPrefs(asked)
       if (problem !== undefined) throw new RefusedError(problem)
       const wanted = { ...asked, Config: null, ...(options.AuthKey === '' ? {} : { LoggedOut: false }) }
       if (!samePrefs(wanted, profiles.current.prefs)) {
@@ -430,6 +438,8 @@ export class Backend {
       const before = profiles.current.prefs
       const result = editPrefs(before, edit, { otherProfileNames: profiles.otherNames() })
       if (!result.ok) throw new RefusedError(result.message)
+      const [problem] = await this.#findOperatorProblem(result.prefs)
+      if (problem !== undefined) throw new RefusedError(problem)
       if (!result.changed) return this.prefs
       const prior = exitNodePrior === undefined ? {} : { InternalExitNodePrior: exitNodePrior }
       await this.#take({ prefs: { ...result.prefs, ...prior } })

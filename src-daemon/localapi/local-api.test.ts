@@ -112,6 +112,25 @@ describe('[LA-1] who may talk to the daemon', () => {
     expect((await daemon.call('POST', 'start', { ...wish, ...ada })).status).toBe(403)
   })
 
+  test('[PV-8] [U3] an operator who is no user of this machine is refused; one whose account went away is left alone', async () => {
+    const name = 'a"\nb'
+    const problem = 'the operator must be a user of this machine; there is no "a\\"\\nb"'
+    const prefs = async (OperatorUser: string) =>
+      (await daemon.call('PATCH', 'prefs', { body: { OperatorUser, OperatorUserSet: true } })).json
+    expect(await prefs(name)).toEqual({ Error: problem })
+    expect((await daemon.call('POST', 'check-prefs', { body: { OperatorUser: name } })).json).toEqual({
+      Error: problem,
+    })
+    expect((await daemon.call('POST', 'start', { body: { UpdatePrefs: { OperatorUser: name } } })).text).toContain(
+      problem,
+    )
+    daemon.operatorUids = { ada: 1000 }
+    expect(await prefs('ada')).toMatchObject({ OperatorUser: 'ada' })
+    daemon.operatorUids = {}
+    expect((await daemon.call('PATCH', 'prefs', { body: { Hostname: 'x', HostnameSet: true } })).status).toBe(200)
+    expect(await prefs('')).not.toHaveProperty('OperatorUser')
+  })
+
   test('anybody may connect to the socket, its folder is open', () => {
     expect(statSync(daemon.socketPath).mode & 0o777).toBe(0o666)
   })

@@ -145,6 +145,11 @@ export class TestDaemon {
       plane: daemon.plane,
       crypto: nodeCrypto,
       random01: () => 0,
+      hostChecks: {
+        forwarding: async () => undefined,
+        udpOffload: async () => undefined,
+        hasUser: async (name) => Object.hasOwn(daemon.operatorUids, name),
+      },
       nowMs: () => performance.now(),
       taildrop: daemon.taildrop,
       explain: {

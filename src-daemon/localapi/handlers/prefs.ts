@@ -33,12 +33,12 @@ async function patchPrefs(backend: Backend, request: ApiRequest): Promise<Reply>
 }
 
 /** 200 also for prefs that are refused: clients read the `Error` member, or nothing. */
-function checkPrefs(backend: Backend, request: ApiRequest): Reply {
+async function checkPrefs(backend: Backend, request: ApiRequest): Promise<Reply> {
   const body = jsonBody(request)
   if (!body.ok) return body.reply
   const prefs = parsePrefs(body.value)
   if (!prefs.ok) return plainError(400, prefs.message)
-  const problem = backend.checkPrefs(prefs.value)
+  const problem = await backend.checkPrefs(prefs.value)
   return problem === undefined ? json({}) : prefsError(200, problem)
 }
 
