@@ -49,13 +49,14 @@ function service(
   } = {},
 ) {
   const packets: Uint8Array[] = []
+  const logged: string[] = []
   const made = new DnsService({
     os: options.os ?? new MemoryOsDns(),
     writeToHost: (packet) => packets.push(packet),
     hasIpv6: () => false,
     randomBytes: (count) => nodeCrypto.randomBytes(count),
     now: () => performance.now(),
-    log: createLog({ level: 'error', write: () => {}, wallClockMs: () => 0 }),
+    log: createLog({ level: 'error', write: (line) => logged.push(line), wallClockMs: () => 0 }),
     ...(options.lookUpBySystem === undefined ? {} : { lookUpBySystem: options.lookUpBySystem }),
     secureContext: tls.createSecureContext({ ca: [certificate.cert] }),
   })
@@ -69,8 +70,17 @@ function service(
   if (!folded.ok) throw new Error(folded.reason)
   const { exitNode, isAccepted = true } = options
   made.configure({ netmap: folded.value.netmap, isAccepted, exitNode, wallMs: 0 })
-  return Object.assign(made, { packets, netmap: folded.value.netmap })
+  return Object.assign(made, { packets, logged, netmap: folded.value.netmap })
 }
+
+test('name servers that could not be given back at the end are told of', async () => {
+  const os = new MemoryOsDns()
+  const dns = service({ Proxied: true }, { os })
+  await dns.settled()
+  os.apply = async () => ({ kind: 'failed', message: '/etc/resolv.conf: read-only' })
+  await dns.close()
+  expect(dns.logged.join('')).toMatch(/name-servers-not-given-back.*resolv\.conf: read-only/)
+})
 
 async function ask(dns: DnsService, name: string): Promise<string> {
   await dns.settled()

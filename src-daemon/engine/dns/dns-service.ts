@@ -180,6 +180,8 @@ export class DnsService {
     this.#upstreams.close()
     this.#age++
     await this.#idle
+    const restored = await this.#o.os.apply(undefined)
+    if (restored.kind === 'failed') this.#o.log.error('name-servers-not-given-back', { reason: restored.message })
     await this.#o.os.close()
   }
 
