@@ -4,6 +4,7 @@ import { type DaemonOptions, stockProgram } from '../daemon.ts'
 import type { Sheet } from '../measure-line.ts'
 import { beside } from './beside.ts'
 import { demoCheck } from './demo-check.ts'
+import { dnsModesMatrix } from './dns-modes.ts'
 import { exitBlock } from './exit-block.ts'
 import { exitBypass } from './exit-bypass.ts'
 import { exitLocation } from './exit-location.ts'
@@ -112,5 +113,9 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
       inMixes(context, triples, ([client, router, branch], folder) =>
         sameNumbers(context.sheet, { folder, client, routers: [router], branch }),
       ),
+  },
+  'dns-modes': {
+    about: 'each program that manages DNS, times what is wished of it: names work, and after SIGKILL all is as before',
+    run: ({ sheet, folder, progress }) => dnsModesMatrix(sheet, { folder, progress }),
   },
 }

@@ -10,6 +10,8 @@ import { bad, type Decoded, ok } from './decoded.ts'
 export const MAX_NAME_BYTES = 255
 export const MAX_LABEL_BYTES = 63
 const POINTER = 0xc0
+/** As many as a name can have labels: each record's name could lead through the whole message. */
+const MAX_POINTERS = 127
 const DOT = 0x2e
 const BACKSLASH = 0x5c
 
@@ -26,6 +28,7 @@ export function decodeDnsName(message: Uint8Array, start: number): Decoded<NameA
   let end = -1
   let lowest = start
   let total = 0
+  let pointers = 0
   for (;;) {
     const length = message[at]
     if (length === undefined) return bad('dns-name-short')
@@ -34,7 +37,7 @@ export function decodeDnsName(message: Uint8Array, start: number): Decoded<NameA
       const low = message[at + 1]
       if (low === undefined) return bad('dns-name-short')
       const target = ((length & 0x3f) << 8) | low
-      if (target >= lowest) return bad('dns-pointer')
+      if (target >= lowest || ++pointers > MAX_POINTERS) return bad('dns-pointer')
       if (end < 0) end = at + 2
       lowest = target
       at = target

@@ -13,6 +13,9 @@ export type ResolvConfOwner = 'ours' | 'stock' | 'systemd-resolved' | 'NetworkMa
 
 const MARK = '# resolv.conf(5) written by Pintail'
 const MAX_LINES = 1_000
+/** The C library asks three. */
+const MAX_SERVERS = 16
+const MAX_SEARCH_DOMAINS = 64
 
 export function parseResolvConf(text: string): ResolvConf {
   const nameservers: IpText[] = []
@@ -22,11 +25,12 @@ export function parseResolvConf(text: string): ResolvConf {
     const [key, ...words] = line.trim().split(/[ \t]+/)
     if (key === 'nameserver') {
       const ip = parseIp((words[0] ?? '').replace(/%.*$/, ''))
-      if (ip.ok && !nameservers.includes(ipText(ip.value))) nameservers.push(ipText(ip.value))
+      const isRoom = nameservers.length < MAX_SERVERS
+      if (ip.ok && isRoom && !nameservers.includes(ipText(ip.value))) nameservers.push(ipText(ip.value))
     } else if (key === 'search' || key === 'domain') {
       // the last line counts
       const names = words.map((word) => canonicalDnsName(word)).filter((name) => name !== undefined && name !== '')
-      searchDomains = [...new Set(names as string[])]
+      searchDomains = [...new Set(names as string[])].slice(0, MAX_SEARCH_DOMAINS)
     }
   }
   return { nameservers, searchDomains }

@@ -1,5 +1,6 @@
 /** No system behind it: for tests, and where the daemon has no interface. */
 import type { OsDnsConfig } from '../../../src-protocol/machines/resolver/os-plan.ts'
+import { resolverSettings } from '../root-helper/request.ts'
 import { noOsDns, type OsDns, type OsDnsResult, type OsDnsTrouble } from './port.ts'
 
 export class MemoryOsDns implements OsDns {
@@ -16,7 +17,7 @@ export class MemoryOsDns implements OsDns {
   }
 
   async apply(desired: OsDnsConfig | undefined): Promise<OsDnsResult> {
-    this.applied = desired
+    this.applied = desired && { ...desired, ...resolverSettings(desired) }
     return { kind: 'applied' }
   }
 

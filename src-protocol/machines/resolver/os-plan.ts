@@ -40,8 +40,11 @@ export function planOsDns(plan: DnsPlan, os: { readonly canSplit: boolean; reado
   if (!os.canSplit) return { config: { nameservers: service, searchDomains, matchDomains: [] }, needsBase: true }
   const same = needsUs ? undefined : commonServers([...plan.routes.values()])
   const domains = matchDomains(plan)
-  const matched = same === undefined ? [...domains, BROWSER_CANARY].sort() : domains
-  return { config: { nameservers: same ?? service, searchDomains, matchDomains: matched }, needsBase: false }
+  const matched = same === undefined ? [...domains, BROWSER_CANARY] : domains
+  return {
+    config: { nameservers: same ?? service, searchDomains, matchDomains: matched.sort(reverseZonesLast) },
+    needsBase: false,
+  }
 }
 
 /** Those below another one are left out; names of machines that other networks share with us stand for themselves. */
@@ -51,7 +54,13 @@ function matchDomains(plan: DnsPlan): string[] {
     ? [...plan.hosts.keys()].filter((name) => !suffixes.some((suffix) => isWithin(name, suffix)))
     : []
   const all = [...new Set([...suffixes, ...strangers])]
-  return all.filter((name) => !all.some((other) => other !== name && isWithin(name, other))).sort()
+  return all.filter((name) => !all.some((other) => other !== name && isWithin(name, other)))
+}
+
+/** Old systems take the first 64: rather no reverse look-ups than no names. */
+function reverseZonesLast(a: string, b: string): number {
+  const [isLastA, isLastB] = [a.endsWith('.arpa'), b.endsWith('.arpa')]
+  return isLastA === isLastB ? (a < b ? -1 : 1) : isLastA ? 1 : -1
 }
 
 function plainServers(upstreams: readonly Upstream[]): IpText[] | undefined {
