@@ -50,11 +50,16 @@ async function lives(count) {
       await new Promise((resolve) => setTimeout(resolve, 1))
     }
   }
-  gc()
-  await new Promise((resolve) => setTimeout(resolve, 10))
-  gc()
-  const { rss } = process.memoryUsage()
-  return [rss, ...['fd', 'task'].map((name) => readdirSync('/proc/self/' + name).length)]
+  // What the collector has to finalise takes it a moment.
+  const entries = (name) => readdirSync('/proc/self/' + name).length
+  let [fds, tasks] = [entries('fd'), entries('task')]
+  for (let quiet = 0; quiet < 10; quiet++) {
+    gc()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    if (entries('fd') < fds || entries('task') < tasks) quiet = 0
+    ;[fds, tasks] = [Math.min(fds, entries('fd')), Math.min(tasks, entries('task'))]
+  }
+  return [process.memoryUsage().rss, fds, tasks]
 }
 console.log(JSON.stringify([await lives(40), await lives(80)]))
 `
@@ -66,8 +71,8 @@ test.skipIf(!found.ok || isSanitized)(
     const words = ['--expose-gc', '--input-type=module-typescript', '-e', WORK]
     const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8' })
     expect(stderr).toBe('')
-    const [before, after] = JSON.parse(stdout) as [number, number, number][]
-    expect(after!.slice(1)).toEqual(before!.slice(1))
-    expect((after![0] - before![0]) / MIB).toBeLessThan((80 * MOST_BYTES_A_PATH) / MIB)
+    const [before, after] = JSON.parse(stdout) as number[][]
+    for (const counted of [1, 2]) expect(after![counted]!).toBeLessThanOrEqual(before![counted]!)
+    expect((after![0]! - before![0]!) / MIB).toBeLessThan((80 * MOST_BYTES_A_PATH) / MIB)
   },
 )
