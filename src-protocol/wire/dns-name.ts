@@ -12,6 +12,8 @@ export const MAX_LABEL_BYTES = 63
 const POINTER = 0xc0
 /** As many as a name can have labels: each record's name could lead through the whole message. */
 const MAX_POINTERS = 127
+/** No name is in the header: its bytes change on the way. */
+const HEADER_BYTES = 12
 const DOT = 0x2e
 const BACKSLASH = 0x5c
 
@@ -37,7 +39,7 @@ export function decodeDnsName(message: Uint8Array, start: number): Decoded<NameA
       const low = message[at + 1]
       if (low === undefined) return bad('dns-name-short')
       const target = ((length & 0x3f) << 8) | low
-      if (target >= lowest || ++pointers > MAX_POINTERS) return bad('dns-pointer')
+      if (target < HEADER_BYTES || target >= lowest || ++pointers > MAX_POINTERS) return bad('dns-pointer')
       if (end < 0) end = at + 2
       lowest = target
       at = target

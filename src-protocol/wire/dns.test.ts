@@ -127,16 +127,16 @@ describe('[DNS-2] hostile bytes', () => {
     expect(name('0161c00c')).toEqual({ ok: false, reason: 'dns-pointer' })
     expect(name('c00e0161c00c')).toEqual({ ok: false, reason: 'dns-pointer' })
     expect(name('40')).toEqual({ ok: false, reason: 'dns-label' })
-    expect(decodeDnsName(fromHex(`${'016100'.padStart(6, '0')}c000`), 3)).toEqual({
-      ok: true,
-      value: { name: 'a', end: 5 },
-    })
+    const header = '00'.repeat(12)
+    expect(decodeDnsName(fromHex(`${header}016100c00c`), 15)).toEqual({ ok: true, value: { name: 'a', end: 17 } })
+    expect(decodeDnsName(fromHex(`${header}016100c00b`), 15)).toEqual({ ok: false, reason: 'dns-pointer' })
   })
   test('a chain of pointers cannot make a name longer than 255 bytes', () => {
     const label = `3f${'61'.repeat(63)}`
-    const chain = fromHex(`${label}00${label}c000${label}c041${label}c083${label}c0c5`)
-    expect(decodeDnsName(chain, 65 + 66).ok).toBe(true)
-    expect(decodeDnsName(chain, 65 + 66 * 2)).toEqual({ ok: false, reason: 'dns-name-long' })
+    const header = '00'.repeat(12)
+    const chain = fromHex(`${header}${label}00${label}c00c${label}c04d${label}c08f${label}c0d1`)
+    expect(decodeDnsName(chain, 12 + 65 + 66).ok).toBe(true)
+    expect(decodeDnsName(chain, 12 + 65 + 66 * 2)).toEqual({ ok: false, reason: 'dns-name-long' })
   })
   test('two questions, a second OPT, answers in place of questions, other opcodes', () => {
     expect(decodeDns(fromHex('0000 0100 0002 0000 0000 0000')).ok).toBe(false)

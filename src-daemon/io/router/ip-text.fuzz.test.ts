@@ -2,7 +2,7 @@
  * What `ip`, `nft` and `iptables-save` print, changed at random: other programs put names and numbers into it. Whatever
  * comes out of our readers may go back into commands, so it must be words that we would have written ourselves.
  */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { fuzz, mutateText } from '../../../src-protocol/wire/fuzz-kit.lab.ts'
 import { parsePrefix } from '../../../src-protocol/wire/ip.ts'
 import { parseForeign } from '../foreign-routes/linux.ts'
@@ -10,6 +10,9 @@ import { readLinks, readRoutes, readRules } from '../route-view/ip-json.ts'
 import { parseInterfaces, parseRoutes, parseRules } from './ip-output.ts'
 import { parseSaved } from './iptables-text.ts'
 import { parseNftListing } from './nftables-output.ts'
+
+/** Of work, not of waiting: a busy machine gets more. */
+vi.setConfig({ testTimeout: 120_000 })
 
 const RULES = [
   '[{"priority":0,"src":"all","table":"255"},{"priority":5000,"src":"all","dst":"10.0.0.0","dstlen":16,"table":"254","protocol":"152"}]',

@@ -175,6 +175,9 @@ describe('[DNS-7] own names', () => {
     const token = world.begin(fromHex('1234 0100 0002 0000 0000 0000'))
     expect(read(world.answers.get(token)!.bytes)).toMatchObject({ id: 0x1234, rcode: 1 })
     expect(world.answers.has(world.begin(fromHex('1234')))).toBe(false)
+    // a name that goes on in the id, which is another one when the question is passed on [seed 1791124576]
+    const inHeader = world.begin(fromHex('0007 0100 0001 0000 0000 0000 0161 c000 0001 0001'))
+    expect(read(world.answers.get(inHeader)!.bytes)).toMatchObject({ id: 7, rcode: 1 })
     expect(world.answers.has(world.begin(encodeDnsReply(query('x'), { rcode: 0 }, 512)))).toBe(false)
   })
 })
