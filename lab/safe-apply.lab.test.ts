@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import type { ChangePreview } from '../src-contract/localapi/changes.ts'
 import { loadAddon } from '../src-native/addon.ts'
 import { ControlServer } from './control-server.ts'
 import { Daemon } from './daemon.ts'
@@ -79,6 +80,13 @@ async function throughTunnel(): Promise<RemoteSession> {
   return session
 }
 
+/** IPv4 alone. */
+async function tunnelRoutes(): Promise<string[]> {
+  const lines = (await serverMachine.host.must('ip', ['-4', 'route', 'show', 'table', '52'])).trim().split('\n')
+  const prefixes = lines.filter((line) => line.includes(' dev pintail0')).map((line) => line.split(' ')[0] ?? '')
+  return prefixes.map((text) => (text === 'default' ? '0.0.0.0/0' : text.includes('/') ? text : `${text}/32`)).sort()
+}
+
 const outcome = (): Promise<string | undefined> =>
   eventually(
     'the change is over',
@@ -113,7 +121,13 @@ test.skipIf(!hasAddon)('[CHG-6] an exit node that swallows the answers to a sess
   const session = await RemoteSession.open(deskMachine.host, from, serverMachine.address)
   sessions.push(session!)
   expect(await session?.works(5_000)).toBe(true)
+  const before = await tunnelRoutes()
+  const foretold = await typed(`set --exit-node=${deskIp} --dry-run --json`, session)
+  expect(await tunnelRoutes()).toEqual(before)
   const { err } = await typed(`set --exit-node=${deskIp}`, session)
+  const { Diff } = JSON.parse(foretold.out) as ChangePreview
+  const added = (await tunnelRoutes()).filter((route) => !before.includes(route))
+  expect(Diff.Routes.Added.map(({ Prefix }) => Prefix).filter((prefix) => prefix.includes('.'))).toEqual(added)
   expect(err).toContain('taken back in 60 s') // by itself, for the session would be cut
   expect(await session?.works(500)).toBe(false)
   expect(await typed('changes revert')).toEqual({ code: 0, out: 'Taken back.\n', err: '' })
