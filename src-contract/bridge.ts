@@ -5,6 +5,7 @@
 import type { AppProblem, Language, Theme, TrayStyle } from './app/app-state.ts'
 import type { ExitCheck, ExitChoice } from './app/exit.ts'
 import type { AppPush } from './app/mirror.ts'
+import type { ChangeView, Explained, NetworkEdit, NetworkView } from './app/network.ts'
 import type { PingType } from './localapi/ping.ts'
 
 export interface PingAnswer {
@@ -43,6 +44,13 @@ export interface BridgeCalls {
   /** Whether another exit node takes over when the one in use fails. */
   'exit.takeOver': { input: { on: boolean }; output: undefined }
   'exit.check': { input: undefined; output: ExitCheck }
+  'network.read': { input: undefined; output: NetworkView }
+  /** What it would do; null: not with this daemon. */
+  'network.preview': { input: { edit: NetworkEdit }; output: ChangeView | null }
+  /** `safely`: taken back by itself unless it is confirmed. */
+  'network.apply': { input: { edit: NetworkEdit; safely: boolean }; output: undefined }
+  'network.answer': { input: { id: string; keep: boolean }; output: undefined }
+  'route.explain': { input: { to: string }; output: Explained | null }
   'clipboard.copy': { input: { text: string }; output: undefined }
   'daemon.startPlan': { input: undefined; output: StartPlan }
   'daemon.start': { input: undefined; output: undefined }
@@ -80,6 +88,11 @@ const calls: { [K in CallName]: true } = {
   'exit.allowLan': true,
   'exit.takeOver': true,
   'exit.check': true,
+  'network.read': true,
+  'network.preview': true,
+  'network.apply': true,
+  'network.answer': true,
+  'route.explain': true,
   'clipboard.copy': true,
   'daemon.startPlan': true,
   'daemon.start': true,
@@ -94,7 +107,7 @@ export const callNames = Object.keys(calls) as CallName[]
 export interface BridgePushes {
   state: AppPush
   /** Somewhere to go: a tray row or a notification was clicked. */
-  navigate: { to: 'devices' | 'exit-node' | 'this-device' | 'settings'; deviceId?: string }
+  navigate: { to: 'devices' | 'exit-node' | 'routes' | 'this-device' | 'settings'; deviceId?: string }
   /** The window was asked to close and there is no tray to find it again. */
   'close-asked': Record<string, never>
 }

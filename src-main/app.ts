@@ -20,6 +20,7 @@ import type { Flags } from './flags.ts'
 import { appView } from './link/app-view.ts'
 import { DaemonLink } from './link/daemon-link.ts'
 import { log } from './log.ts'
+import { answerChange, applyEdit, explain, previewEdit, readNetwork } from './network-commands.ts'
 import { mayOpenSignIn } from './ping-and-sign-in.ts'
 import { SettingsFile } from './settings-file.ts'
 import { AppTray } from './tray/tray.ts'
@@ -285,6 +286,11 @@ class RunningApp {
       'exit.allowLan': ({ on }) => setAllowLan(this.#link.client, on),
       'exit.takeOver': ({ on }) => setTakesOver(this.#link.client, on, this.#view.state.exit),
       'exit.check': () => checkExit(this.#link.client, () => this.#link.state.mirror),
+      'network.read': () => readNetwork(this.#link.client),
+      'network.preview': ({ edit }) => previewEdit(this.#link.client, edit),
+      'network.apply': ({ edit, safely }) => applyEdit(this.#link.client, edit, { safely }),
+      'network.answer': ({ id, keep }) => answerChange(this.#link.client, id, keep),
+      'route.explain': ({ to }) => explain(this.#link.client, to),
       'clipboard.copy': ({ text }) => clipboard.writeText(text),
       'daemon.startPlan': () => {
         const { command, run } = plan()

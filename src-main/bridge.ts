@@ -18,7 +18,7 @@ import { problemOf } from './link/daemon-link.ts'
 import { log } from './log.ts'
 import { APP_ORIGIN } from './window/app-protocol.ts'
 
-type Answer<T> = T extends undefined ? unknown : T | Promise<T>
+type Answer<T> = [T] extends [undefined] ? unknown : T | Promise<T>
 export type CallHandlers = { [K in CallName]: (input: CallInput<K>) => Answer<CallOutput<K>> }
 
 export function serveCalls(handlers: CallHandlers): void {

@@ -12,6 +12,7 @@ import './styles/controls.css'
 import './styles/layout.css'
 import './styles/devices.css'
 import './styles/exit.css'
+import './styles/routes.css'
 import { setLanguage, startText } from './text/i18n.ts'
 
 // What we ask is asked when somebody looks; the daemon is on this computer, a retry would not help.

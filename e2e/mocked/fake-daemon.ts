@@ -14,6 +14,8 @@ import { defaultPrefs, type MaskedPrefs, type Prefs, type StartOptions } from '.
 import { type IpnStateName, ipnStateNumber } from '../../src-contract/localapi/state.ts'
 import type { PeerStatus, Status } from '../../src-contract/localapi/status.ts'
 
+import { FakeRoutes } from './fake-routes.ts'
+
 export interface SeenRequest {
   readonly method: string
   readonly path: string
@@ -47,6 +49,10 @@ export class FakeDaemon {
   nodes: Map<StableNodeId, Node>
   users: UserProfile[]
   paths: { [id: StableNodeId]: PathReport } = {}
+  readonly routes = new FakeRoutes(
+    (PintailChanges) => this.notify({ PintailChanges }),
+    () => this.prefs,
+  )
   authUrl = ''
   /** What `login-interactive` leads to. */
   signInUrl = 'https://control.example.org/register/a1b2c3d4'
@@ -157,7 +163,8 @@ export class FakeDaemon {
     this.seen.push({ method: request.method ?? '', path, body })
     response.setHeader('Tailscale-Cap', '145')
     response.setHeader('Tailscale-Version', '1.102.5-fake')
-    const isChange = request.method !== 'GET' && path !== 'ping' && path !== 'check-prefs'
+    const asksOnly = ['ping', 'check-prefs', 'pintail/changes/preview'].includes(path)
+    const isChange = request.method !== 'GET' && !asksOnly
     if (isChange && this.isReadOnly) return text(response, 403, `${path} access denied`)
     return this.#route(`${request.method} ${path}`, url, body, response)
   }
@@ -204,7 +211,11 @@ export class FakeDaemon {
         if (!this.isStock) return json(response, this.paths)
         break
     }
-    return text(response, 404, '404 page not found')
+    const answer = this.isStock ? undefined : this.routes.answer(route, body)
+    if (answer === undefined) return text(response, 404, '404 page not found')
+    return answer.status === undefined
+      ? json(response, answer.body)
+      : text(response, answer.status, String(answer.body))
   }
 
   #edit(masked: MaskedPrefs): void {

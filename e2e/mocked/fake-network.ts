@@ -1,8 +1,11 @@
 /** A household's network for tests and pictures: each kind of device and each kind of path at least once; or any number. */
 import type { Node, UserProfile } from '../../src-contract/control/map.ts'
-import type { IpPort, NodeKeyText } from '../../src-contract/ids.ts'
+import type { IpPort, IpText, NodeKeyText, PrefixText } from '../../src-contract/ids.ts'
 import type { PathKind, PathReport } from '../../src-contract/localapi/pintail.ts'
+import type { RouteExplanation, RouteStep } from '../../src-contract/localapi/route-explain.ts'
+import type { SubnetRoute } from '../../src-contract/localapi/subnet-routes.ts'
 import { FakeDaemon, type FakeOptions } from './fake-daemon.ts'
+import { quietPreview } from './fake-routes.ts'
 
 export const SUFFIX = 'home.example.net'
 
@@ -151,4 +154,93 @@ export function withExitNodes(daemon: FakeDaemon): void {
   const fra = { RegionID: 4, RegionCode: 'fra', RegionName: 'Frankfurt', Latitude: 50.1, Longitude: 8.7, Nodes: null }
   daemon.derpMap = { Regions: { 4: fra } }
   if (daemon.self !== null) daemon.self = { ...daemon.self, HomeDERP: 4 }
+}
+
+/** A laptop with the company's VPN beside, networks behind other devices, and something listed already. */
+export function withNetworks(daemon: FakeDaemon): void {
+  const { routes } = daemon
+  const via = (Prefix: string, Via: string, ViaName: string) =>
+    ({ Prefix, Via, ViaName, Online: true, InUse: true, Reason: '' }) as SubnetRoute
+  routes.routes.Routes.push(
+    via('10.20.0.0/16', 'n22CNTRL', 'office-gateway'),
+    { ...via('192.168.1.0/24', 'n2CNTRL', 'nas'), InUse: false, Reason: 'at-home' },
+    { ...via('192.168.7.0/24', 'n23CNTRL', 'cabin-pi'), Online: false },
+  )
+  daemon.prefs = { ...daemon.prefs, RouteAll: true }
+  routes.suggestions = [{ Interface: 'wt0', Prefixes: ['10.0.0.0/16', '10.99.0.0/16'] as PrefixText[] }]
+  routes.bypass = {
+    Setting: {
+      Prefixes: ['172.16.4.0/22' as PrefixText],
+      Suffixes: ['corp.example'],
+      Interfaces: ['tun-old'],
+      Users: [],
+      Cgroups: [],
+    },
+    InEffect: [
+      { Prefix: '172.16.4.0/22' as PrefixText, From: 'setting' },
+      { Prefix: '203.0.113.80/32' as PrefixText, From: 'name git.corp.example' },
+    ],
+    Missing: ['interface tun-old'],
+  }
+  const preview = quietPreview()
+  preview.Diff.Rules.Removed.push('172.16.4.0/22')
+  routes.preview = preview
+  routes.explanation = companyExplained()
+}
+
+function companyExplained(): RouteExplanation {
+  const step = (Priority: number, Name: string, Rule: string, Won: boolean, Why: string): RouteStep => ({
+    Priority,
+    Name,
+    Rule,
+    IsOurs: Priority >= 5000,
+    Table: '',
+    Prefix: '',
+    Kind: '',
+    Interface: '',
+    Gateway: '',
+    Metric: 0,
+    Won,
+    Why,
+  })
+  return {
+    Asked: { To: '10.8.4.2', Kind: 'address', From: '', Uid: 0, Proto: '', Port: 0 },
+    Targets: [
+      {
+        Address: '10.8.4.2' as IpText,
+        Parts: [],
+        MoreParts: 0,
+        Verdict: 'other-vpn',
+        Sentence: '10.8.4.2 → wt0, because you bypass 10.8.0.0/16.',
+        Interface: 'wt0',
+        Gateway: '',
+        Source: '',
+        Steps: [
+          step(0, 'local table', 'from all lookup local', false, 'no address of this machine'),
+          step(5000, 'your bypass list', 'from all to 10.8.0.0/16 lookup main', true, '10.8.0.0/16 belongs to wt0'),
+        ],
+        RulesPassedOver: 2,
+        Losers: [
+          {
+            Kind: 'exit-node',
+            Name: 'nas-home',
+            Prefix: '0.0.0.0/0' as PrefixText,
+            Interface: 'pintail0',
+            Table: '52',
+            Node: 'n21CNTRL',
+            Reason: 'bypassed',
+            Why: 'your bypass list comes first',
+          },
+        ],
+        Filter: [],
+        Conflicts: [],
+        Notes: [],
+        KernelAgrees: true,
+        Kernel: 'dev wt0 table main',
+      },
+    ],
+    Mode: 'kernel',
+    IsRunning: true,
+    Problems: [],
+  }
 }

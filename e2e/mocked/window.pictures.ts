@@ -3,13 +3,14 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Page } from '@playwright/test'
 import { projectRoot } from '../app.ts'
-import { withExitNodes } from './fake-network.ts'
+import { withExitNodes, withNetworks } from './fake-network.ts'
 import { expect, test } from './world.ts'
 
 /** These are for the documents; the rest is looked at and thrown away. */
 const kept = [
   'devices-light',
   'exit-node-light',
+  'routes-light',
   'details-dark',
   'devices-zh-tw',
   'sign-in-dark',
@@ -50,9 +51,9 @@ for (const theme of ['light', 'dark'])
       await page.waitForTimeout(150)
     }
     await shoot(page, `details-${theme}`)
-    await page.locator('.nav-item').nth(2).click()
-    await shoot(page, `this-device-${theme}`)
     await page.locator('.nav-item').nth(3).click()
+    await shoot(page, `this-device-${theme}`)
+    await page.locator('.nav-item').nth(4).click()
     await shoot(page, `settings-${theme}`)
   })
 
@@ -62,7 +63,7 @@ test('devices in Chinese', async ({ world }) => {
   await page.locator('.latency').first().waitFor()
   await openDetails(page, 'nas', 2)
   await shoot(page, 'devices-zh-tw')
-  await page.locator('.nav-item').nth(3).click()
+  await page.locator('.nav-item').nth(4).click()
   await shoot(page, 'settings-zh-tw')
 })
 
@@ -138,4 +139,37 @@ for (const [theme, language] of [
     })
     await page.locator('.page').evaluate((element) => element.scrollTo(0, 0))
     await shoot(page, `exit-node-narrow-${theme}`)
+  })
+
+for (const [theme, language] of [
+  ['light', 'en'],
+  ['dark', 'zh-TW'],
+])
+  test(`routes ${theme}`, async ({ world }) => {
+    const daemon = await world.daemon()
+    withExitNodes(daemon)
+    withNetworks(daemon)
+    daemon.prefs = { ...daemon.prefs, ExitNodeID: 'n21CNTRL' }
+    const { page, app } = await world.app({ settings: { theme }, args: [`--lang=${language}`] })
+    await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.setSize(1040, 980))
+    await page.locator('.nav-item').nth(2).click()
+    await page.getByRole('textbox').first().fill('10.8.4.2')
+    await page.keyboard.press('Enter')
+    await page.locator('.disclosure button').first().click()
+    await shoot(page, `routes-${theme}`)
+    await page.locator('.page').evaluate((element) => element.scrollTo(0, 9999))
+    await page.getByRole('textbox').nth(1).fill('corp.example/')
+    await shoot(page, `routes-bypass-${theme}`)
+    await page.locator('.route-row .icon-button').first().click()
+    await shoot(page, `routes-change-${theme}`)
+    await page.locator('.modal .primary').click()
+    await page.locator('.countdown').waitFor()
+    await app.evaluate(({ BrowserWindow }) => {
+      const [window] = BrowserWindow.getAllWindows()
+      window?.setMinimumSize(200, 200)
+      window?.setContentSize(320, 900)
+    })
+    await shoot(page, `routes-pending-narrow-${theme}`)
+    await page.locator('.page').evaluate((element) => element.scrollTo(0, 500))
+    await shoot(page, `routes-narrow-${theme}`)
   })

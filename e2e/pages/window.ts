@@ -33,7 +33,7 @@ export class AppWindow {
     return this.page.getByRole('complementary', { name: `Details of ${name}` })
   }
 
-  async go(section: 'Devices' | 'Exit node' | 'This device' | 'Settings'): Promise<void> {
+  async go(section: 'Devices' | 'Exit node' | 'Routes' | 'This device' | 'Settings'): Promise<void> {
     await this.page.getByRole('navigation').getByRole('button', { name: section }).click()
   }
 

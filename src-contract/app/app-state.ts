@@ -4,6 +4,7 @@
  */
 import type { PathKind } from '../localapi/pintail.ts'
 import type { ExitNode, ExitState } from './exit.ts'
+import type { PendingChange } from './network.ts'
 
 /** First match wins, from the top: the order in which things are wrong. */
 export const appPhases = [
@@ -136,6 +137,8 @@ export interface AppState {
   readonly exit: ExitState
   /** All that are offered, in no order. */
   readonly exitNodes: readonly ExitNode[]
+  /** Made with a deadline, not confirmed yet. */
+  readonly pendingChange: PendingChange | null
   /** Subnets that others offer are used. */
   readonly acceptsRoutes: boolean
   readonly settings: AppSettings

@@ -72,6 +72,7 @@ export function appView(inputs: ViewInputs): AppView {
     notices: noticesOf(mirror),
     exit: exitState(mirror, inputs.recentExits),
     exitNodes: isKnown ? exitNodes(mirror, inputs.nowMs) : isOtherNetwork ? [] : (before?.state.exitNodes ?? []),
+    pendingChange: pendingOf(mirror),
     acceptsRoutes: mirror.prefs?.RouteAll ?? false,
     settings,
     hasTray,
@@ -132,6 +133,12 @@ function noticesOf(mirror: Mirror): Notice[] {
       text: cleanText(warning.Text ?? '', 1000),
     }))
     .sort((a, b) => severityRank[a.severity] - severityRank[b.severity] || a.code.localeCompare(b.code))
+}
+
+function pendingOf({ pendingChange }: Mirror): AppState['pendingChange'] {
+  const deadlineMs = Date.parse(pendingChange?.Deadline ?? '')
+  if (pendingChange === null || Number.isNaN(deadlineMs)) return null
+  return { id: pendingChange.Id, what: pendingChange.What.map((word) => cleanText(word, 60)), deadlineMs }
 }
 
 function networkName(mirror: Mirror, status: Status | null): string {

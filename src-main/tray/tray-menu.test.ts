@@ -37,6 +37,7 @@ function state(phase: AppPhase, part: Partial<AppState> = {}): AppState {
     notices: [],
     exit: noExit,
     exitNodes: [],
+    pendingChange: null,
     acceptsRoutes: false,
     settings,
     hasTray: true,

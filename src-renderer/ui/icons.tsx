@@ -27,6 +27,13 @@ const shapes = {
       <path d="m10.25 10.25 3.5 3.5" />
     </>
   ),
+  routes: (
+    <>
+      <circle cx="3.5" cy="12" r="1.75" />
+      <circle cx="12.5" cy="4" r="1.75" />
+      <path d="M5.25 12H10a2 2 0 0 0 2-2V5.75" />
+    </>
+  ),
   chevron: <path d="m6 3.75 4.25 4.25L6 12.25" />,
   close: <path d="m4 4 8 8M12 4l-8 8" />,
   copy: (

@@ -2,7 +2,7 @@
 import { create } from 'zustand'
 import type { DeviceChip } from '../../daemon/device-search.ts'
 
-export const sections = ['devices', 'exit-node', 'this-device', 'settings'] as const
+export const sections = ['devices', 'exit-node', 'routes', 'this-device', 'settings'] as const
 export type Section = (typeof sections)[number]
 
 interface Navigation {

@@ -6,6 +6,7 @@ import { useApp } from '../../daemon/mirror.ts'
 import { useText } from '../../text/i18n.ts'
 import { Message, ProblemMessage } from '../../ui/message.tsx'
 import { BlockedMessage } from '../exit/blocked-message.tsx'
+import { PendingChangeMessage } from '../routes/pending-change.tsx'
 import { useNavigation } from './navigation.ts'
 
 export function Notices() {
@@ -25,11 +26,13 @@ export function Notices() {
       ? []
       : notices.filter(({ code }) => !isBlocked || code !== 'exit-node-unavailable')
   const showsBlocked = isBlocked && section !== 'exit-node'
-  if (worth.length === 0 && shownProblem === null && !showsBlocked) return null
+  const hasPending = useApp((state) => state.pendingChange !== null)
+  if (worth.length === 0 && shownProblem === null && !showsBlocked && !hasPending) return null
   const shown = isOpen ? worth : worth.slice(0, 1)
   const hidden = worth.length - shown.length
   return (
     <section className="notices" aria-label={t('notices.label')}>
+      {hasPending && <PendingChangeMessage />}
       {showsBlocked && <BlockedMessage />}
       {shownProblem !== null && <ProblemMessage problem={shownProblem} />}
       {shown.map((notice) => (

@@ -10,6 +10,7 @@ import { Icon, Mark } from '../../ui/icons.tsx'
 import { SearchBox } from '../../ui/search-box.tsx'
 import { DevicesScreen } from '../devices/devices-screen.tsx'
 import { toggleExit } from '../exit/switching.ts'
+import { ChangeDialog } from '../routes/change-dialog.tsx'
 import { SelfScreen } from '../self/self-screen.tsx'
 import { InUseByOther, NeedsApproval, ServiceAway, Starting } from '../service/state-screens.tsx'
 import { SettingsScreen } from '../settings/settings-screen.tsx'
@@ -21,6 +22,7 @@ import { Notices } from './notices.tsx'
 
 // Not part of the first picture.
 const ExitScreen = lazy(() => import('../exit/exit-screen.tsx'))
+const RoutesScreen = lazy(() => import('../routes/routes-screen.tsx'))
 
 export function Shell() {
   const { t } = useText()
@@ -92,6 +94,7 @@ export function Shell() {
         <Screen showsList={showsList} phase={phase} />
       </main>
       <CloseDialog />
+      <ChangeDialog />
       <Announcement />
     </div>
   )
@@ -111,12 +114,8 @@ function Screen({ phase, showsList }: { phase: AppPhase; showsList: boolean }) {
   if (phase === 'signed-out') return <SignInScreen />
   if (phase === 'needs-approval') return <NeedsApproval />
   if (section === 'this-device') return <SelfScreen />
-  if (section === 'exit-node')
-    return (
-      <Suspense>
-        <ExitScreen />
-      </Suspense>
-    )
+  if (section === 'exit-node' || section === 'routes')
+    return <Suspense>{section === 'routes' ? <RoutesScreen /> : <ExitScreen />}</Suspense>
   return showsList ? <DevicesScreen /> : <Starting />
 }
 
