@@ -26,7 +26,7 @@ export async function readNetwork(client: LocalClient): Promise<NetworkView> {
 
 export async function previewEdit(client: LocalClient, edit: NetworkEdit): Promise<ChangeView | null> {
   const preview = await orNull(client.previewChange(changeOf(edit)))
-  return preview === null ? null : changeView(preview)
+  return preview === null ? null : changeView(preview, edit)
 }
 
 export async function applyEdit(

@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import type { NetworkEdit } from '../src-contract/app/network.ts'
+import { emptyBypass } from '../src-contract/localapi/bypass.ts'
 import type { ChangePreview } from '../src-contract/localapi/changes.ts'
 import { callInputs } from './bridge-inputs.ts'
 import { changeOf } from './network-commands.ts'
@@ -58,8 +60,9 @@ describe('replies', () => {
 describe('what may cut something off', () => {
   const none = { Added: [], Removed: [] }
   const exit = { ID: '', Name: '', Blocked: false }
-  const preview = (diff: object, Warnings: unknown[] = []) =>
-    changeView({
+  const bypassEdit: NetworkEdit = { kind: 'bypass', setting: emptyBypass }
+  const preview = (diff: object, Warnings: unknown[] = [], edit: NetworkEdit = bypassEdit) => {
+    const whole = {
       Diff: {
         Settings: [],
         Connected: { Before: true, After: true },
@@ -72,7 +75,9 @@ describe('what may cut something off', () => {
         ...diff,
       },
       Warnings,
-    } as unknown as ChangePreview)
+    } as unknown as ChangePreview
+    return changeView(whole, edit)
+  }
   const lost = { Prefix: '10.0.0.0/8', Way: 'peer', Via: 'n2', ViaName: 'nas' }
 
   test.each([
@@ -84,6 +89,13 @@ describe('what may cut something off', () => {
     ['blocked', { ExitNode: { Before: exit, After: { ID: 'n2', Name: 'nas', Blocked: true } } }, true],
   ])('%s: %j', (_, diff, mayCut) => {
     expect(preview(diff).mayCut).toBe(mayCut)
+  })
+
+  test('one route off is what was meant; another one going with it is not', () => {
+    const off: NetworkEdit = { kind: 'route', prefix: '10.0.0.0/8', on: false }
+    const removed = (...Removed: object[]) => ({ Routes: { Added: [], Removed } })
+    expect(preview(removed(lost), [], off).mayCut).toBe(false)
+    expect(preview(removed(lost, { ...lost, Prefix: '10.1.0.0/16' }), [], off).mayCut).toBe(true)
   })
 
   test('a warning is enough, and its text is shown; lines name route and machine', () => {

@@ -1,6 +1,13 @@
 /** What the daemon says of routes, bypass and changes, read into what the window shows. Pure; hostile texts are cleaned. */
 import * as z from 'zod/mini'
-import type { BypassView, ChangeLine, ChangeView, Explained, RoutesView } from '../src-contract/app/network.ts'
+import type {
+  BypassView,
+  ChangeLine,
+  ChangeView,
+  Explained,
+  NetworkEdit,
+  RoutesView,
+} from '../src-contract/app/network.ts'
 import type { ChangePreview, ListDelta } from '../src-contract/localapi/changes.ts'
 import type { RouteVerdict } from '../src-contract/localapi/route-explain.ts'
 import { AppError } from './app-error.ts'
@@ -137,8 +144,11 @@ function parse<T>(schema: z.ZodMiniType<T>, reply: unknown): T {
   throw new AppError('bad-reply', cleanText(z.prettifyError(parsed.error), 300))
 }
 
-/** The daemon's diff as lines. What is only added cuts nothing off. */
-export function changeView({ Diff, Warnings }: ChangePreview): ChangeView {
+/**
+ * The daemon's diff as lines. What is only added cuts nothing off, and whoever switches one route off means just that
+ * route.
+ */
+export function changeView({ Diff, Warnings }: ChangePreview, edit: NetworkEdit): ChangeView {
   const { Settings, ExitNode, Routes, Rules, Dns, Addresses, Forwarded, Connected } = Diff
   const lines: ChangeLine[] = []
   const add = (sign: ChangeLine['sign'], subject: ChangeLine['subject'], words: string) =>
@@ -159,7 +169,9 @@ export function changeView({ Diff, Warnings }: ChangePreview): ChangeView {
   if (lines.length === 0)
     for (const { Name, Before, After } of Settings)
       add('~', 'setting', `${Name}: ${JSON.stringify(Before)} → ${JSON.stringify(After)}`)
-  const isLost = Routes.Removed.length > 0 || Rules.Removed.length > 0 || (Connected.Before && !Connected.After)
+  const meant = edit.kind === 'route' ? edit.prefix : undefined
+  const losesRoutes = Routes.Removed.some(({ Prefix }) => Prefix !== meant)
+  const isLost = losesRoutes || Rules.Removed.length > 0 || (Connected.Before && !Connected.After)
   return {
     lines,
     warnings: Warnings.map(({ Text }) => cleanText(Text, MAX_TEXT)),

@@ -104,6 +104,8 @@ export function quietPreview(): ChangePreview {
     Diff: {
       Settings: [],
       Connected: { Before: true, After: true },
+      Bypass: none(),
+      RoutesOff: none(),
       Addresses: none(),
       Routes: none(),
       Rules: none(),
