@@ -118,6 +118,17 @@ describe('without an interface', () => {
     expect([status.BackendState, status.TUN]).toEqual(['Running', false])
   })
 
+  test('[EXP-8] explained: the proxies lead there, no route of this host does', async () => {
+    const answer = await daemon('ours1').client.explainRoute({ to: await daemon('ours2').address() })
+    const [target] = answer?.Targets ?? []
+    expect([answer?.Mode, target?.Verdict, target?.Interface, target?.Peer?.Name]).toEqual([
+      'userspace',
+      'peer',
+      '',
+      'ours2',
+    ])
+  })
+
   describe.each(pairs)('%s → %s', (from, to) => {
     test('[NST-30] by SOCKS and by HTTP, by address and by name', async () => {
       const address = await daemon(to).address()

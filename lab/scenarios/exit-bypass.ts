@@ -30,6 +30,7 @@ export async function exitBypass(sheet: Sheet, options: AwayOptions): Promise<vo
     await explained(SITE, 'exit-node')
     await explained(COMPANY, 'exit-node')
     await explained('100.100.100.100', 'this-machine')
+    await explained('2001:db8:77::1', 'exit-node')
     checks.is('the company without bypass', await away.reaches(COMPANY), false)
     checks.is('the printer without local access', await away.reaches(PRINTER), false)
 
@@ -79,6 +80,10 @@ async function withBypass(away: Away, checks: Checks): Promise<void> {
   )
   checks.is('who lost', /exit node exit1 \(pintail0\) +0\.0\.0\.0\/0 +Your bypass list comes first/.test(why), true)
   checks.is('and that the kernel agrees', why.includes('The operating system agrees: dev wt0 table main.'), true)
+  const parts = (await away.client.client.explainRoute({ to: '10.0.0.0/14' }))?.Targets ?? []
+  checks.is('most of 10.0.0.0/14 explained', parts[0]?.Verdict, 'exit-node')
+  const companys = parts.find(({ Verdict }) => Verdict === 'other-vpn')
+  checks.is('and the company’s part of it', companys?.Parts, '10.0.0.0/16')
   checks.is('the site is still seen from the exit node', await away.seenAs(), away.exits[0]!.address)
   await away.setCompanyVpn(false)
   const rules = async (): Promise<boolean> => (await away.laptop.run('ip', ['rule'])).stdout.includes('5000:')

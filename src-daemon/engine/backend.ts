@@ -190,7 +190,7 @@ export class Backend {
   /** Where traffic goes. undefined: too many ask at once. */
   async explainRoute(question: RouteQuestion, mayAsk: boolean): Promise<RouteExplanation | 'unavailable' | undefined> {
     if (this.#explainer === undefined) return 'unavailable'
-    const facts = await factsOf(this.#core, this.subnetRoutes().Routes, await this.bypassReport())
+    const facts = async () => factsOf(this.#core, this.subnetRoutes().Routes, await this.bypassReport())
     const ownDomain = magicDnsSuffix(this.#core.netmap?.self.Name ?? '')
     return this.#explainer.explain({ question, facts, dns: this.dns, ownDomain, mayAsk })
   }

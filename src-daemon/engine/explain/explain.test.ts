@@ -329,6 +329,12 @@ describe('[EXP-3] [EXP-4] the verdict, and who lost', () => {
     expect((await target('2001:db8:9::1')).Verdict).toBe('internet')
     expect((await target('2001:db8::9')).Verdict).toBe('local')
     expect((await target('192.168.1.255')).Verdict).toBe('local')
+    expect((await target('224.0.0.251')).Verdict).toBe('local')
+    const lost = await target('224.0.0.251', { routes: EXIT, facts: throughTahoe })
+    expect(short(lost)).toEqual([
+      'unreachable',
+      '224.0.0.251 → pintail0, where it ends, because such addresses mean the own link and do not pass the network.',
+    ])
   })
 
   test('[EXP-8] 4via6: the site and the address behind it', async () => {
@@ -387,6 +393,11 @@ describe('[EXP-2] what the operating system says', () => {
     const silent: SystemAnswer = { kind: 'unknown', reason: 'x' }
     expect(await target('1.1.1.1', { kernel: silent })).toMatchObject({ KernelAgrees: null, Kernel: '' })
   })
+  test('a source that is not this machine’s is not asked about', async () => {
+    const { Problems, Targets } = await explain('1.1.1.1', {}, { from: '10.7.7.7' })
+    expect(Problems).toEqual(['10.7.7.7 is no address of this machine, so no program of it sends from there.'])
+    expect(Targets[0]?.KernelAgrees).toBe(null)
+  })
   test('an answer of the wrong kind disagrees', () => {
     const host = hostFor({}, '1.1.1.1/32')
     const walk = walkRules(new RouteTables(host), { to: '1.1.1.1', from: undefined, uid: 0, protocol: 17, port: 0 })
@@ -402,6 +413,14 @@ test('[EXP-5] a network: one answer for each way, the largest first', async () =
   expect(parts.Targets.map(({ Verdict, Parts }) => [Verdict, Parts])).toEqual([
     ['exit-node', ['10.1.0.0/16', '10.2.0.0/15']],
     ['other-vpn', ['10.0.0.0/16']],
+  ])
+  const around = await explain('192.168.1.0/24', world)
+  expect(around.Targets.map(({ Address, Parts, Notes }) => [Address, Parts, Notes])).toEqual([
+    [
+      '192.168.1.0',
+      ['192.168.1.0/24'],
+      ["Except this machine's own and broadcast addresses in it: 192.168.1.5, 192.168.1.255."],
+    ],
   ])
   const many = Array.from({ length: 2_100 }, (_, i) => ({
     dst: `10.${i >> 8}.${i & 255}.0/24`,

@@ -25,7 +25,8 @@ export interface ExplainerParts {
 
 export interface ExplainOptions {
   readonly question: RouteQuestion
-  readonly facts: ExplainFacts
+  /** As they are when its turn comes. */
+  readonly facts: () => Promise<ExplainFacts>
   readonly dns: DnsService | undefined
   /** Of this network, "" without one. */
   readonly ownDomain: string
@@ -50,9 +51,12 @@ export class Explainer {
   async explain(options: ExplainOptions): Promise<RouteExplanation | undefined> {
     if (this.#waiting >= MAX_WAITING) return undefined
     this.#waiting++
-    const { question, facts } = options
-    const answer = this.#last.then(() =>
-      explainRoute(question, { facts, view: this.#parts.view, lookUp: (name) => lookUp(name, options) }),
+    const answer = this.#last.then(async () =>
+      explainRoute(options.question, {
+        facts: await options.facts(),
+        view: this.#parts.view,
+        lookUp: (name) => lookUp(name, options),
+      }),
     )
     this.#last = answer.catch(() => {}) // the caller hears of it
     return answer.finally(() => this.#waiting--)

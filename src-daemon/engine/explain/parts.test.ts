@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parsePrefix, prefixContains } from '../../../src-protocol/wire/ip.ts'
-import { addressOf, cutNetwork, joinParts, networksOfPart } from './parts.ts'
+import { addressOf, cutNetwork, joinParts, networksOfParts } from './parts.ts'
 
 const prefix = (text: string) => {
   const parsed = parsePrefix(text)
@@ -12,13 +12,13 @@ const prefix = (text: string) => {
 test('[EXP-5] a network is cut at the ends of those in it, and put together again', () => {
   const whole = prefix('10.0.0.0/8')
   const parts = cutNetwork(whole, ['10.0.0.0/16', '10.255.255.255/32', '192.168.0.0/16', '10.0.0.0/8'].map(prefix))
-  expect(parts.map((part) => networksOfPart(part, 32).slice(0, 2))).toEqual([
-    ['10.0.0.0/16'],
-    ['10.1.0.0/16', '10.2.0.0/15'],
-    ['10.255.255.255/32'],
+  expect(parts.map((part) => networksOfParts([part], 32, 2))).toEqual([
+    { networks: ['10.0.0.0/16'], more: 0 },
+    { networks: ['10.1.0.0/16', '10.2.0.0/15'], more: 28 },
+    { networks: ['10.255.255.255/32'], more: 0 },
   ])
-  expect(joinParts(parts).map((part) => networksOfPart(part, 32))).toEqual([['10.0.0.0/8']])
-  expect(networksOfPart(cutNetwork(prefix('::/0'), [])[0]!, 128)).toEqual(['::/0'])
+  expect(joinParts(parts).map((part) => networksOfParts([part], 32, 9).networks)).toEqual([['10.0.0.0/8']])
+  expect(networksOfParts(cutNetwork(prefix('::/0'), []), 128, 9).networks).toEqual(['::/0'])
 })
 
 test('[EXP-5] within a part no network begins or ends', () => {
@@ -40,7 +40,7 @@ test('[EXP-5] within a part no network begins or ends', () => {
           }
         }
         const [one] = joinParts(parts)
-        expect(networksOfPart(one!, 32)).toHaveLength(1)
+        expect(networksOfParts([one!], 32, 9).networks).toHaveLength(1)
       },
     ),
   )

@@ -3,7 +3,7 @@
  * answer. Pure.
  */
 import type { IpText, PrefixText } from '../../../src-contract/ids.ts'
-import { ipText, type Prefix, prefixText } from '../../../src-protocol/wire/ip.ts'
+import { ipBytes, ipText, type Prefix, prefixText } from '../../../src-protocol/wire/ip.ts'
 
 /** Both ends included. */
 export interface Part {
@@ -36,25 +36,45 @@ export function joinParts(parts: readonly Part[]): Part[] {
   return joined
 }
 
-/** As few networks as possible. */
-export function networksOfPart({ first, last }: Part, widthBits: number): PrefixText[] {
+/** As few networks as possible, the first of them in words. */
+export function networksOfParts(
+  parts: readonly Part[],
+  widthBits: number,
+  limit: number,
+): { readonly networks: PrefixText[]; readonly more: number } {
   const networks: PrefixText[] = []
-  for (let start = first; start <= last; ) {
-    let hostBits = 0
-    while (
-      hostBits < widthBits &&
-      (start >> BigInt(hostBits)) % 2n === 0n &&
-      start + (2n << BigInt(hostBits)) - 1n <= last
-    )
-      hostBits++
-    networks.push(prefixText({ ip: bytesOf(start, widthBits), bits: widthBits - hostBits }))
-    start += 1n << BigInt(hostBits)
+  let more = 0
+  for (const { first, last } of parts) {
+    for (let start = first; start <= last; ) {
+      let hostBits = 0
+      while (hostBits < widthBits && isWithin(start, hostBits + 1, last)) hostBits++
+      if (networks.length < limit)
+        networks.push(prefixText({ ip: bytesOf(start, widthBits), bits: widthBits - hostBits }))
+      else more++
+      start += 1n << BigInt(hostBits)
+    }
   }
-  return networks
+  return { networks, more }
+}
+
+function isWithin(start: bigint, hostBits: number, last: bigint): boolean {
+  const size = 1n << BigInt(hostBits)
+  return start % size === 0n && start + size - 1n <= last
 }
 
 export function addressOf(number: bigint, widthBits: number): IpText {
   return ipText(bytesOf(number, widthBits))
+}
+
+export function numberOfAddress(address: IpText): bigint {
+  return numberOf(ipBytes(address))
+}
+
+/** One that stands for all; not one of these if there is another. */
+export function sampleOf({ first, last }: Part, except: ReadonlySet<bigint>): bigint {
+  let sample = first
+  while (except.has(sample) && sample < last) sample++
+  return except.has(sample) ? first : sample
 }
 
 export function sizeOf({ first, last }: Part): bigint {
@@ -63,9 +83,12 @@ export function sizeOf({ first, last }: Part): bigint {
 
 function endsOf({ ip, bits }: Prefix): Part {
   const hostBits = BigInt(ip.length * 8 - bits)
-  const number = ip.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
-  const first = (number >> hostBits) << hostBits
+  const first = (numberOf(ip) >> hostBits) << hostBits
   return { first, last: first + (1n << hostBits) - 1n }
+}
+
+function numberOf(ip: Uint8Array): bigint {
+  return ip.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
 }
 
 function bytesOf(number: bigint, widthBits: number): Uint8Array {

@@ -193,7 +193,9 @@ export function agrees(walk: Walk, answer: SystemAnswer): boolean | null {
 
 function isSame(route: HostRoute, answer: SystemAnswer & { kind: 'route' }): boolean {
   if (route.type === 'local') return answer.type === 'local'
-  if (route.type !== answer.type) return false
+  // what is sent to many is its own kind, whatever route it takes
+  const isToMany = answer.type === 'multicast' || answer.type === 'broadcast'
+  if (route.type !== answer.type && !isToMany) return false
   return route.hops.some(
     (hop) => hop.interfaceName === answer.interfaceName && (hop.gateway === '' || hop.gateway === answer.gateway),
   )

@@ -4,6 +4,7 @@ import type { RouteQuestion } from '../../../src-contract/localapi/route-explain
 import { bad, type Decoded, ok } from '../../../src-protocol/wire/decoded.ts'
 import { canonicalDnsName } from '../../../src-protocol/wire/dns-name.ts'
 import { ipText, parseIp, parsePrefix, prefixText } from '../../../src-protocol/wire/ip.ts'
+import type { RoutingQuestion } from '../../io/route-view/port.ts'
 
 /** International names come as `xn--…`. */
 const HOST_NAME = /^\w[\w.-]*$/
@@ -66,4 +67,13 @@ function parseAddress(text: string): Decoded<IpText> {
 
 function quoted(text: string): string {
   return JSON.stringify(text.slice(0, 80))
+}
+
+export function routingQuestion(to: IpText, { From, Uid, Proto, Port }: RouteQuestion): RoutingQuestion {
+  const isSameFamily = From !== '' && From.includes(':') === to.includes(':')
+  return { to, from: isSameFamily ? From : undefined, uid: Uid, protocol: protocolNumber(Proto, to), port: Port }
+}
+
+export function protocolNumber(proto: RouteQuestion['Proto'], to: IpText): number {
+  return proto === 'icmp' && to.includes(':') ? 58 : protocolNumbers[proto]
 }

@@ -4,7 +4,7 @@
  */
 import type { IpText } from '../../../src-contract/ids.ts'
 import type { RouteVerdict } from '../../../src-contract/localapi/route-explain.ts'
-import { ipBytes, isPrivateIp, prefixText } from '../../../src-protocol/wire/ip.ts'
+import { ipBytes, isLinkLocal, isMulticast, isPrivateIp, prefixText } from '../../../src-protocol/wire/ip.ts'
 import type { HostLink, HostRoute } from '../../io/route-view/port.ts'
 import { displayName } from '../node-text.ts'
 import type { ExplainFacts } from './facts.ts'
@@ -12,6 +12,9 @@ import type { Owner, Owners } from './owners.ts'
 import type { Walk } from './policy-routing.ts'
 import { isBypass, isOurs, ruleText, tableName } from './rule-words.ts'
 import { via6Of } from './via6.ts'
+
+/** Of clouds; the packet filter lets it pass. [docs/rules/filter.md 2.4] */
+const METADATA = '169.254.169.254'
 
 export interface Judgement {
   readonly verdict: RouteVerdict
@@ -55,10 +58,10 @@ export function judge(scene: Scene, address: IpText, walk: Walk): Judgement {
   }
   if (route.type === 'local')
     return { verdict: 'this-machine', sentence: `${shown(address)} is this machine.`, owner: undefined }
-  if (route.type === 'broadcast' || route.type === 'multicast')
-    return say('local', namesOf(route), `it is a ${route.type} address`)
   if (facts.tunName !== undefined && route.hops.some(({ interfaceName }) => interfaceName === facts.tunName))
     return inTunnel(scene, address, undefined)
+  if (route.type === 'broadcast' || route.type === 'multicast' || isToMany(ip))
+    return say('local', namesOf(route), 'it is for all around')
   const why = whyThisRoute(scene, walk)
   if (route.hops.some((hop) => scene.links.some(({ name, isTunnel }) => isTunnel && name === hop.interfaceName)))
     return say('other-vpn', namesOf(route), why)
@@ -73,6 +76,10 @@ function inTunnel({ facts, owners }: Scene, address: IpText, proxies: string | u
   if (facts.serviceAddresses.includes(address)) {
     const sentence = `${address} is answered by Pintail on this machine: it is the network's name server.`
     return { verdict: 'this-machine', sentence, owner: undefined }
+  }
+  if (isMulticast(ip) || (isLinkLocal(ip) && address !== METADATA)) {
+    const sentence = `${address} → ${where}, where it ends, because such addresses mean the own link and do not pass the network.`
+    return { verdict: 'unreachable', sentence, owner: undefined }
   }
   const [owner] = owners.covering(ip)
   if (owner === undefined) {
@@ -104,6 +111,10 @@ function inTunnel({ facts, owners }: Scene, address: IpText, proxies: string | u
   const why = isOwn ? 'that is its own address' : `it offers ${owner.text} and you accept that`
   const sentence = `${shown(address)} → ${name} (${where}), because ${why}${isOffline ? '; it is offline at present' : ''}.`
   return { verdict: 'peer', sentence, owner }
+}
+
+function isToMany(ip: Uint8Array): boolean {
+  return isMulticast(ip) || ip.every((byte) => byte === 255)
 }
 
 function reasonOfClosed({ exit }: ExplainFacts): string {
