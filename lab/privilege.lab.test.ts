@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { ControlServer } from './control-server.ts'
-import { Daemon } from './daemon.ts'
+import { Daemon, stockProgram } from './daemon.ts'
 import { discard } from './demo-network.ts'
 import { eventually } from './eventually.ts'
 import { endProcess, execute } from './host.ts'
@@ -17,6 +17,8 @@ import { type MachineView, machineView } from './machine-view.ts'
 import { DAEMON_UID, noUnprivileged, type Unprivileged, unprivileged } from './unprivileged.ts'
 
 const problem = noUnprivileged()
+const stock = stockProgram('tailscale')
+const NOBODY = 65_534
 /** Bits 10, 12 and 13. */
 const THREE_CAPABILITIES = '0000000000003400'
 const original = '# caf\xe9\nnameserver 203.0.113.54\n'
@@ -134,6 +136,27 @@ describe.skipIf(problem !== undefined)(`pintaild without root${problem === undef
     expect(await resolvConf()).toBe(before)
     expect(helper.said()).toContain('"event":"refused-caller","uid":0')
   })
+
+  test.skipIf(stock === undefined)(
+    `[PV-8] [U3] a stock client of the operator signs out and in without root${stock === undefined ? ' (no stock tailscale)' : ''}`,
+    async () => {
+      chmodSync(state, 0o755) // the socket is in it
+      const by = (uid: number, ...words: string[]) => {
+        const as = [`--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--']
+        const env = ['env', '-i', 'HOME=/', 'PATH=/usr/bin:/bin', stock!, `--socket=${ours.socketPath}`]
+        return machine.run('setpriv', [...as, ...env, ...words])
+      }
+      const login = ['login', `--login-server=${control.url}`, `--auth-key=${await control.createKey()}`]
+      await ours.client.editPrefs({ OperatorUser: 'nobody', OperatorUserSet: true })
+      expect((await by(NOBODY - 1, 'logout')).stderr).toContain(
+        `only root and the operator may. To be the operator, run: sudo pintail --socket='${ours.socketPath}' set --operator=$USER`,
+      )
+      expect(await by(NOBODY, 'logout')).toMatchObject({ code: 0 })
+      expect(await by(NOBODY, ...login, '--hostname=laptop')).toMatchObject({ code: 0 })
+      expect(await by(NOBODY, 'set', '--accept-routes')).toMatchObject({ code: 0 })
+      expect(await ours.client.prefs()).toMatchObject({ OperatorUser: 'nobody', RouteAll: true, Hostname: 'laptop' })
+    },
+  )
 
   test('[PV-6] after SIGKILL the unit cleans up, with the same rights', async () => {
     const withDaemon = await networkTraces()

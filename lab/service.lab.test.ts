@@ -140,16 +140,22 @@ describe.skipIf(problem !== undefined)(`pintaild as a service${problem === undef
       { withinMs: 20_000, everyMs: 200 },
     )
     await becomes('pintaild', 'StatusText', /Connected/)
+    await must('systemctl', 'stop', 'pintail-root.service') // at rest, as after a minute
     await must('systemctl', 'stop', 'pintaild')
     expect(await property('pintaild', 'Result'), machine.log()).toBe('success')
     await becomes('pintail-root.socket', 'ActiveState', 'active')
     expect(await resolvConf()).toBe(original)
     expect(await must('ip', 'rule', 'show')).not.toContain('5270')
-    await must('systemctl', 'start', 'pintaild')
+    await must('systemctl', 'start', 'multi-user.target') // as at boot
+    expect(await property('pintaild', 'ActiveState')).toBe('active')
   })
 
-  test('[PV-7] uninstalled with --purge nothing is left: no file, no user, no process', async () => {
+  test('[PV-7] uninstalled and installed it is the same machine; with --purge nothing is left: no file, no user, no process', async () => {
     await becomes('pintaild', 'StatusText', /Connected/)
+    await must(`${LIB}/uninstall.sh`)
+    expect((await machine.run('systemctl', ['status', 'pintaild'])).code).toBe(4) // unknown
+    await must('sh', '/mnt/tree/install.sh', '--now')
+    await becomes('pintaild', 'StatusText', /Connected/) // the same machine as before
     const said = await must(`${LIB}/uninstall.sh`, '--purge')
     expect(said).not.toContain('attention')
     expect(await resolvConf()).toBe(original)

@@ -97,7 +97,7 @@ export async function unprivileged(machine: MachineView, base: string): Promise<
           if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}: ${said}`)
           return said.includes('"ready"') ? true : undefined
         },
-        { withinMs: 10_000 },
+        { withinMs: 30_000 },
       )
       return Object.assign(child, { said: () => said })
     },
