@@ -69,7 +69,11 @@ wrapper() {
 has() { command -v "$1" >/dev/null 2>&1; }
 
 make_user() {
-  ! id -u pintail >/dev/null 2>&1 || return 0
+  if id -u pintail >/dev/null 2>&1; then
+    # Ours, kept when an earlier installation went; else somebody made it for us, and it is his to remove.
+    if grep -q '^pintail:.*:Pintail mesh network:/var/lib/pintail:' /etc/passwd; then echo 'user pintail' >>"$list"; fi
+    return 0
+  fi
   say 'make the system user pintail'
   echo 'user pintail' >>"$list"
   if has systemd-sysusers; then
