@@ -83,7 +83,7 @@ make_user() {
       --comment 'Pintail mesh network' pintail
   elif has adduser; then
     run addgroup -S pintail
-    run adduser -S -D -H -h /var/lib/pintail -s /sbin/nologin -G pintail pintail
+    run adduser -S -D -H -h /var/lib/pintail -s /sbin/nologin -g 'Pintail mesh network' -G pintail pintail
   else
     fail 'no program makes users here (systemd-sysusers, useradd, adduser); make a system user "pintail" and run this again'
   fi

@@ -152,7 +152,8 @@ main() {
   if [ "$purge" = yes ] || [ -n "$destdir" ]; then
     say 'done'
   else
-    say 'done. State and identity stay in /var/lib/pintail; with --purge they go, too'
+    say 'done. Identity and settings stay for a later installation; without one, remove them by:'
+    printf '  sudo rm -rf /var/lib/pintail /etc/default/pintaild && sudo userdel pintail\n'
   fi
 }
 
