@@ -9,6 +9,7 @@ import { benchDns } from './dns.ts'
 import { benchFilter } from './filter.ts'
 import { benchGrowth } from './growth.ts'
 import { benchRoutes } from './routes.ts'
+import { benchTaildrop } from './taildrop.ts'
 import { benchTunnel, tunnelParts } from './tunnel.ts'
 
 interface Context {
@@ -36,6 +37,7 @@ const benches: Record<string, Bench> = {
   growth: { about: 'one pair of peers among 1 to 10 000: throughput, memory, cost of a change', run: benchGrowth },
   dns: { about: 'answers for names of the network at 5 000 questions a second', run: benchDns },
   routes: { about: '10 000 routes into the host, and one more or less', run: benchRoutes },
+  taildrop: { about: 'files between two machines: MB/s, CPU and memory, many small ones', run: benchTaildrop },
   aead: { about: 'sealing and opening one packet, by each library there is', run: benchAead },
 }
 

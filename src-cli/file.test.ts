@@ -224,6 +224,25 @@ test('[CLI-9] cp: after three seconds without a byte it says that nobody answers
   )
 })
 
+test('[CLI-9] [TD-9] cp --queue leaves it with the daemon; queue lists and cancels', async () => {
+  expect((await cli(['queue'])).out).toBe('No files wait.\n')
+  expect(await cli(['cp', '--queue', source('a b', 'abc'), 'far:'])).toEqual({
+    ...DONE,
+    out: 'a b goes to far when it is there (pintail file queue)\n',
+  })
+  const [{ ID, Expires } = { ID: '', Expires: '' }] = JSON.parse((await cli(['queue', '--json'])).out)
+  const until = Expires.slice(0, 16).replace('T', ' ')
+  expect((await cli(['queue'])).out).toBe(
+    `${'ID'.padEnd(32)}TO   NAME  SIZE   UNTIL (UTC)       STATE\n${ID}  far  a b   3.00B  ${until}  waiting\n`,
+  )
+  expect(await cli(['queue', '--cancel=x'])).toEqual(failed('no file with the id "x" waits (pintail file queue)'))
+  expect(await cli(['queue', `--cancel=${ID}`])).toEqual(DONE)
+  expect((await cli(['queue'])).out).toBe('No files wait.\n')
+  const { out } = await cli(['cp', '--queue', '--json', source('c', 'c'), 'air:'])
+  expect(JSON.parse(out)).toMatchObject({ Name: 'c', To: 'n2' })
+  await expect.poll(() => got).toEqual(['c c'])
+})
+
 function arrive(...names: string[]): void {
   const inbox = join(daemon.folder, 'files', 'ada--uid-1')
   mkdirSync(inbox, { recursive: true })

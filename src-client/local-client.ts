@@ -14,7 +14,7 @@ import type {
   ChangeRequest,
   ChangesReport,
 } from '../src-contract/localapi/changes.ts'
-import type { FileTarget, WaitingFile } from '../src-contract/localapi/files.ts'
+import type { FileTarget, QueuedTransfer, WaitingFile } from '../src-contract/localapi/files.ts'
 import type { Notify } from '../src-contract/localapi/notify.ts'
 import type { PingResult, PingType, WhoIs } from '../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReports, PintailFeatures } from '../src-contract/localapi/pintail.ts'
@@ -269,6 +269,30 @@ export class LocalClient {
     const headers: Record<string, string> = length === undefined ? {} : { 'Content-Length': String(length) }
     const path = `file-put/${encodeURIComponent(to)}/${encodeURIComponent(name)}`
     await this.request('PUT', path, { timeoutMs: 0, ...rest, body, headers, expect: [200] })
+  }
+
+  /** The daemon keeps it until the device appears. Resolves when it has all of it; only ours can. */
+  async queueFile(
+    to: StableNodeId,
+    name: string,
+    body: Readable,
+    options: CallOptions & { length?: number } = {},
+  ): Promise<string> {
+    const { length, ...rest } = options
+    const headers: Record<string, string> = length === undefined ? {} : { 'Content-Length': String(length) }
+    const query = { to, name }
+    const { ID } = await this.#object<{ ID: string }>('PUT', 'pintail/transfers', {
+      ...{ timeoutMs: 0, ...rest, body, headers, query },
+    })
+    return ID
+  }
+
+  async queuedFiles(options: CallOptions = {}): Promise<QueuedTransfer[]> {
+    return ((await this.json('GET', 'pintail/transfers', options)) as QueuedTransfer[] | null) ?? []
+  }
+
+  async cancelQueuedFile(id: string, options: CallOptions = {}): Promise<void> {
+    await this.request('DELETE', 'pintail/transfers', { ...options, query: { id }, expect: [204] })
   }
 
   /** With `waitSeconds` as soon as there is one. */

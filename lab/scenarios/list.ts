@@ -13,6 +13,7 @@ import { sameNumbers } from './same-numbers.ts'
 import { siteToSite } from './site-to-site.ts'
 import { splitDns } from './split-dns.ts'
 import { subnetHa } from './subnet-ha.ts'
+import { taildropLarge } from './taildrop.ts'
 
 type Kind = DaemonOptions['kind']
 
@@ -56,6 +57,10 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
     about: 'the embedded network: joined, direct or relayed as its routers say, survives cuts, kills and a lost server',
     run: ({ sheet, folder, progress, quick }) =>
       demoCheck({ sheet, folder, progress, ...(quick ? { controlOutageMs: 10_000 } : {}) }),
+  },
+  taildrop: {
+    about: 'files: 3 GiB of a sparse source and 10 000 small ones, ours and stock mixed; memory stays',
+    run: ({ sheet, folder, progress, quick }) => taildropLarge(sheet, { folder, progress, quick }),
   },
   'exit-bypass': {
     about: 'U17: an exit node and a company VPN side by side',

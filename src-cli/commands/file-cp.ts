@@ -34,7 +34,7 @@ export async function copyFiles(call: Invocation): Promise<number> {
   for (const recipient of recipients) {
     for (const path of files) {
       const source = await openSource(path, flags.text('name'), terminal)
-      await sendOne(call, client, recipient, source)
+      await (flags.bool('queue') ? queueOne : sendOne)(call, client, recipient, source)
     }
   }
   return 0
@@ -100,6 +100,20 @@ async function sendOne(call: Invocation, client: LocalClient, to: FileRecipient,
     const ElapsedSeconds = (terminal.now() - startedMs) / 1000
     const line = { Name: source.name, To: to.id, Size: source.size ?? meter.sent, ElapsedSeconds }
     terminal.out(`${JSON.stringify(line)}\n`)
+  }
+}
+
+async function queueOne(call: Invocation, client: LocalClient, to: FileRecipient, source: Source): Promise<void> {
+  const { flags, terminal } = call
+  try {
+    const length = source.size === undefined ? {} : { length: source.size }
+    const ID = await client.queueFile(to.id, source.name, source.open(), { ...length, signal: terminal.interrupted })
+    if (flags.bool('json')) terminal.out(`${JSON.stringify({ ID, Name: source.name, To: to.id })}\n`)
+    else terminal.out(`${source.name} goes to ${to.typed} when it is there (pintail file queue)\n`)
+  } catch (error) {
+    const isStock = error instanceof LocalApiError && error.message === '404 page not found'
+    if (isStock) throw new CommandError('--queue: this daemon cannot keep files; pintaild can')
+    throw error
   }
 }
 

@@ -2,6 +2,7 @@
 import type { Verb } from '../verb.ts'
 import { copyFiles, listTargets } from './file-cp.ts'
 import { conflictRules, getFiles } from './file-get.ts'
+import { showQueue } from './file-queue.ts'
 
 export const file: Verb = {
   name: 'file',
@@ -18,6 +19,7 @@ export const file: Verb = {
         'pintail file cp ./my-file.txt air:',
         'pintail file cp *.jpg air: nas:',
         'tar c folder | pintail file cp --name=folder.tar - nas:',
+        'pintail file cp --queue slides.pdf laptop:',
         'pintail file cp --targets',
       ],
       flags: [
@@ -35,9 +37,25 @@ export const file: Verb = {
           help: 'how often to show progress; 0 = never. In milliseconds',
           default: 250,
         },
+        {
+          name: 'queue',
+          kind: 'bool',
+          help: 'leave the files with the daemon, which sends them when the device appears, within a week',
+          default: false,
+        },
         { name: 'json', kind: 'bool', help: 'an object for each file or target', default: false },
       ],
       run: (call) => (call.flags.bool('targets') ? listTargets(call) : copyFiles(call)),
+    },
+    {
+      name: 'queue',
+      summary: 'Show or cancel files that wait for their device',
+      examples: ['pintail file queue', 'pintail file queue --cancel=0a1b…'],
+      flags: [
+        { name: 'cancel', kind: 'text', help: 'the id of a file that is not to be sent', default: '' },
+        { name: 'json', kind: 'bool', help: "the daemon's list", default: false },
+      ],
+      run: showQueue,
     },
     {
       name: 'get',

@@ -38,3 +38,17 @@ export interface OutgoingFile {
   Finished: boolean
   Succeeded: boolean
 }
+
+/** `GET pintail/transfers`: what waits in this daemon for its device. */
+export interface QueuedTransfer {
+  ID: string
+  PeerID: StableNodeId
+  Name: string
+  Size: number
+  Created: TimeText
+  /** Then it is given up. */
+  Expires: TimeText
+  State: 'waiting' | 'sending'
+  Attempts: number
+  LastError?: string
+}

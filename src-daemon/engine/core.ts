@@ -142,6 +142,7 @@ export class Core {
     const { bypass, dns, taildrop } = options
     if (taildrop !== undefined) {
       taildrop.tell = (fields) => this.bus.tell(fields)
+      taildrop.view = () => ({ netmap: this.netmap, isRunning: this.state === 'Running' })
       this.bus.common = () => taildrop.common
     }
     if (dns !== undefined) {

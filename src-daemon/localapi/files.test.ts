@@ -177,4 +177,30 @@ describe('[LA-9] file-put', () => {
     expect((await daemon.call('PUT', 'file-put/n2/a', { body: 'x', uid: 1000 })).status).toBe(403)
     expect(seen).toEqual([])
   })
+
+  test('[TD-9] a file for a device that is offline: kept, listed, cancelled; sent when it is there', async () => {
+    const at = (Online: boolean) => [testNode(2, { Hostinfo, Online }), testNode(3)]
+    daemon.control.send(firstMap({ Node: testNode(1, { CapMap }), Peers: at(false) }))
+    const keep = (query: string, body = 'hello') => daemon.call('PUT', `pintail/transfers?${query}`, { body })
+    const { ID } = (await keep('to=n2&name=a%20b')).json as { ID: string }
+    const other = (await keep('to=n2&name=c')).json as { ID: string }
+    const list = (await daemon.call('GET', 'pintail/transfers')).json
+    expect(list).toMatchObject([
+      { ID, PeerID: 'n2', Name: 'a b', Size: 5, State: 'waiting' },
+      { ID: other.ID, Name: 'c' },
+    ])
+    expect((await daemon.call('DELETE', `pintail/transfers?id=${other.ID}`)).status).toBe(204)
+    expect((await daemon.call('DELETE', `pintail/transfers?id=${other.ID}`)).status).toBe(404)
+    for (const [query, status] of [
+      ['to=n3&name=a', 404],
+      ['to=n2&name=..%2Fa', 400],
+      ['to=n2', 400],
+    ] as const)
+      expect((await keep(query)).status, query).toBe(status)
+    expect((await daemon.call('GET', 'pintail/transfers', { uid: 1000 })).status).toBe(403)
+    expect(seen).toEqual([])
+    daemon.control.send({ Peers: at(true) })
+    await vi.waitUntil(() => daemon.taildrop.queue.list.length === 0, { timeout: 10_000 })
+    expect(seen).toEqual(['/v0/put/a%20b hello'])
+  })
 })

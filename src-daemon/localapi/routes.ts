@@ -12,6 +12,7 @@ import { prefsRoutes } from './handlers/prefs.ts'
 import { routeExplainRoutes } from './handlers/route-explain.ts'
 import { statusRoutes } from './handlers/status.ts'
 import { subnetRouteRoutes } from './handlers/subnet-routes.ts'
+import { transferRoutes } from './handlers/transfers.ts'
 import { watchRoutes } from './handlers/watch.ts'
 import type { RouteTable } from './request.ts'
 
@@ -25,6 +26,7 @@ export function localApiRoutes(backend: Backend): RouteTable {
     ...dnsRoutes(backend),
     ...hostRoutes(backend),
     ...fileRoutes(backend),
+    ...transferRoutes(backend),
     ...bypassRoutes(backend),
     ...changeRoutes(backend),
     ...subnetRouteRoutes(backend),

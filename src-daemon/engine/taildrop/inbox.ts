@@ -180,10 +180,10 @@ export class Inbox {
   }
 
   #note(file: InboxFile, result: DropResult): void {
-    const { name, sender } = file
+    const { name, sender, offset } = file
     const bytes = 'bytes' in result ? result.bytes : undefined
     const reason = result.kind === 'failed' ? { reason: result.reason } : {}
-    this.#o.log.info('file-received', { name, sender, result: result.kind, bytes, ...reason })
+    this.#o.log.info('file-received', { name, sender, result: result.kind, bytes, offset, ...reason })
   }
 
   #tellSoon(): void {

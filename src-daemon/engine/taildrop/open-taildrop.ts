@@ -5,8 +5,10 @@ import type { Log } from '../../io/log/log.ts'
 import type { Dialer } from '../../io/proxies/dialer-port.ts'
 import { openDropFolder } from '../../io/taildrop/folder.ts'
 import { sendToPeer } from '../../io/taildrop/peer-client.ts'
+import { Spool } from '../../io/taildrop/spool.ts'
 import { Inbox } from './inbox.ts'
 import { Outbox } from './outbox.ts'
+import { SendQueue } from './queue.ts'
 import { Taildrop } from './taildrop.ts'
 
 export interface OpenTaildropOptions {
@@ -27,5 +29,12 @@ export function openTaildrop({ stateFolder, taildropFolder: direct, dialer, ...w
   })
   const newId = (): string => randomBytes(15).toString('hex')
   const outbox = new Outbox({ send: (send) => sendToPeer(dialer, send), newId, ...world })
-  return new Taildrop({ inbox, outbox })
+  const spool = new Spool(join(stateFolder, 'outgoing'), world.log)
+  const queue = (taildrop: Taildrop): SendQueue =>
+    new SendQueue({
+      ...{ spool, newId, ...world },
+      findTarget: (peer) => taildrop.findTarget(taildrop.view(), peer),
+      send: (outgoing) => outbox.send(outgoing),
+    })
+  return new Taildrop({ inbox, outbox, queue })
 }

@@ -17,6 +17,7 @@ import { displayName, nodeAddresses, peerApiUrls } from '../node-text.ts'
 import { peerCapabilities } from '../peer-capabilities.ts'
 import type { Inbox } from './inbox.ts'
 import type { Outbox } from './outbox.ts'
+import type { QueueTarget, SendQueue } from './queue.ts'
 
 export interface TaildropView {
   readonly netmap: Netmap | undefined
@@ -26,19 +27,24 @@ export interface TaildropView {
 export interface TaildropOptions {
   readonly inbox: Inbox
   readonly outbox: Outbox
+  readonly queue: (taildrop: Taildrop) => SendQueue
 }
 
 export class Taildrop {
   readonly inbox: Inbox
   readonly outbox: Outbox
+  readonly queue: SendQueue
   #owner: string | undefined
   /** News for the watchers. */
   tell: (fields: Partial<Notify>) => void = () => {}
+  /** What is so now. */
+  view: () => TaildropView = () => ({ netmap: undefined, isRunning: false })
 
-  constructor({ inbox, outbox }: TaildropOptions) {
+  constructor({ inbox, outbox, queue }: TaildropOptions) {
     this.inbox = inbox
     this.outbox = outbox
     outbox.onOutgoing = (OutgoingFiles) => this.tell({ OutgoingFiles: [...OutgoingFiles] })
+    this.queue = queue(this)
     inbox.onIncoming = (IncomingFiles) => this.tell({ IncomingFiles: [...IncomingFiles] })
     inbox.onWaiting = () => this.tell({})
   }
@@ -54,6 +60,7 @@ export class Taildrop {
     if (owner !== this.#owner) this.outbox.reset()
     this.#owner = owner
     this.inbox.setOwner(owner)
+    this.queue.follow(owner)
   }
 
   /** By name; a reason in words when there can be none at all. */
@@ -71,7 +78,14 @@ export class Taildrop {
     return found.sort((a, b) => (a.Node.Name < b.Node.Name ? -1 : 1))
   }
 
+  findTarget(view: TaildropView, peerId: string): QueueTarget | undefined {
+    const targets = this.targets(view)
+    const target = typeof targets === 'string' ? undefined : targets.find(({ Node }) => Node.StableID === peerId)
+    return target === undefined ? undefined : { target, isOnline: target.Node.Online !== false }
+  }
+
   close(): void {
+    this.queue.close()
     this.outbox.reset()
     this.inbox.close()
   }

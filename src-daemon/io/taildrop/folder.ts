@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { constants } from 'node:fs'
-import { type FileHandle, link, lstat, mkdir, open, readdir, rename, statfs, unlink } from 'node:fs/promises'
+import { type FileHandle, link, lstat, mkdir, open, readdir, rename, unlink } from 'node:fs/promises'
 import type { Readable } from 'node:stream'
 import { BLOCK_BYTES, type Block } from '../../../src-protocol/machines/taildrop/block-hashes.ts'
 import {
@@ -16,17 +16,13 @@ import {
   partialName,
 } from '../../../src-protocol/machines/taildrop/file-name.ts'
 import { errorCode, errorText } from '../log/log.ts'
+import { fill, hasRoom } from './fill.ts'
 import type { Drop, DropFolder, DropResult, WaitingFile } from './port.ts'
 
 const { O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR } = constants
 const MAX_LISTED = 10_000
 const MAX_NUMBER = 10
-/** One write is this large; the next one gathers meanwhile. */
-const BATCH_BYTES = 512 << 10
 const READ_BYTES = 512 << 10
-/** What stays free for everybody else: a twentieth of the disk, at most this. */
-const MAX_RESERVE_BYTES = 1 << 30
-const SPACE_CHECK_BYTES = 64 << 20
 
 export interface DropFolderOptions {
   readonly path: string
@@ -138,8 +134,8 @@ class DiskFolder implements DropFolder {
     if (drop.offset > before.size) return { kind: 'beyond-end', bytes: before.size }
     if (before.size > drop.offset) await handle.truncate(drop.offset)
     if (this.#o.isDirect) await this.#giveToOwner(handle, at)
-    if (!(await hasRoom(at, drop.length ?? 0))) return { kind: 'no-space' }
-    const filled = await fill(handle, drop, () => hasRoom(at, 0))
+    if (!(await hasRoom(at('.'), drop.length ?? 0))) return { kind: 'no-space' }
+    const filled = await fill(handle, drop, () => hasRoom(at('.'), 0))
     if (filled === undefined) return { kind: 'no-space' }
     const { bytes, brokeOff } = filled
     if (brokeOff || (drop.length !== undefined && bytes !== drop.offset + drop.length)) return { kind: 'short', bytes }
@@ -171,56 +167,6 @@ type At = (name: string) => string
 
 function partOf(name: string, sender: string): string {
   return partialName(name, sender, (text) => createHash('sha256').update(text).digest('hex'))
-}
-
-/** How far it came; undefined: no room for more. */
-type Filled = { readonly bytes: number; readonly brokeOff: boolean } | undefined
-
-/** What comes is written while the next gathers: at most two batches are in memory. */
-async function fill(handle: FileHandle, drop: Drop, stillRoom: () => Promise<boolean>): Promise<Filled> {
-  let bytes = drop.offset
-  let position = drop.offset
-  let checkAt = bytes + SPACE_CHECK_BYTES
-  let batch: Uint8Array[] = []
-  let writing: Promise<unknown> = Promise.resolve()
-  const flush = async (): Promise<void> => {
-    await writing
-    writing = writeAll(handle, batch, position)
-    writing.catch(() => {}) // whoever awaits it next hears of it
-    position = bytes
-    batch = []
-  }
-  // not `for await`: leaving that would end the connection on which the answer goes
-  const chunks = drop.body[Symbol.asyncIterator]()
-  let brokeOff = false
-  for (;;) {
-    const next = await chunks.next().catch(() => undefined)
-    brokeOff = next === undefined
-    if (next === undefined || next.done === true) break
-    batch.push(next.value)
-    bytes += next.value.length
-    if (bytes - position < BATCH_BYTES) continue
-    await flush()
-    drop.onProgress(bytes)
-    if (bytes < checkAt) continue
-    checkAt = bytes + SPACE_CHECK_BYTES
-    if (await stillRoom()) continue
-    await writing
-    return undefined
-  }
-  await flush()
-  await writing
-  drop.onProgress(bytes)
-  return { bytes, brokeOff }
-}
-
-async function writeAll(handle: FileHandle, batch: readonly Uint8Array[], position: number): Promise<void> {
-  let rest = Buffer.concat(batch)
-  while (rest.length > 0) {
-    const { bytesWritten } = await handle.write(rest, 0, rest.length, position)
-    position += bytesWritten
-    rest = rest.subarray(bytesWritten)
-  }
 }
 
 async function takeName(at: At, part: string, name: string, bytes: number): Promise<DropResult> {
@@ -301,11 +247,6 @@ async function openPlain(path: string, flags: number): Promise<FileHandle | unde
   if (handle === undefined || (await handle.stat()).isFile()) return handle
   await handle.close()
   return undefined
-}
-
-async function hasRoom(at: At, bytes: number): Promise<boolean> {
-  const { bavail, blocks, bsize } = await statfs(at('.'))
-  return bavail * bsize - Math.min(MAX_RESERVE_BYTES, (blocks * bsize) / 20) >= bytes
 }
 
 async function orMissing<T>(work: Promise<T>): Promise<T | undefined> {

@@ -5,13 +5,13 @@ import { json, plainError, type Reply } from '../reply.ts'
 import type { RouteTable } from '../request.ts'
 
 /** `docs/rules/localapi.md` lists what each step added. */
-const EXTENSION = 7
+const EXTENSION = 8
 
 export function pintailRoutes(backend: Backend): RouteTable {
   const features: PintailFeatures = {
     version: backend.version,
     extension: EXTENSION,
-    features: ['paths', 'netcheck', 'datapath', 'dns', 'routes', 'bypass', 'changes', 'route-explain'],
+    features: ['paths', 'netcheck', 'datapath', 'dns', 'routes', 'bypass', 'changes', 'route-explain', 'transfers'],
   }
   return {
     'pintail/features': { GET: { needs: 'nothing', handle: () => json(features) } },
