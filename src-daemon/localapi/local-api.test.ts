@@ -657,7 +657,7 @@ test('[LA-8] small answers', async () => {
   expect((await daemon.call('GET', 'check-udp-gro-forwarding')).json).toEqual({ Warning: '' })
   expect((await daemon.call('GET', 'pintail/features')).json).toMatchObject({
     version: '9.9.9-test',
-    features: ['paths', 'netcheck', 'datapath', 'dns', 'routes', 'bypass', 'changes', 'route-explain'],
+    features: ['paths', 'netcheck', 'datapath', 'dns', 'routes', 'bypass', 'changes', 'route-explain', 'transfers'],
   })
   expect((await daemon.call('POST', 'bugreport')).text).toMatch(/^BUG-[0-9a-f]{64}-\d{14}Z-[0-9a-f]{16}\n$/)
   expect((await daemon.call('GET', 'usermetrics')).text).toContain('tailscaled_inbound_bytes_total 0')
