@@ -131,9 +131,9 @@ test('[DNS-2] the longest messages take no time: names that lead through all of 
     concat(head(3_001), holder, ...records(fromHex('01 61 01 62 c017'), 3_000)),
     concat(head(65_535), ...records(fromHex('00'), 4_000)),
   ]
-  const started = performance.now()
+  const started = process.cpuUsage()
   for (const bytes of messages) for (let again = 0; again < 5; again++) decodeDns(bytes)
-  expect(performance.now() - started).toBeLessThan(1_000)
+  expect(process.cpuUsage(started).user / 1000).toBeLessThan(1_000)
   expect(
     messages.map((bytes) => decodeDns(bytes)).map((read) => (read.ok ? read.value.answers.length : read.reason)),
   ).toEqual(['dns-pointer', 4_001, 3_001, 'dns-name-short'])
@@ -204,7 +204,7 @@ test('[DNS-12] resolv.conf: read within bounds, and written so that it reads the
 })
 
 test('[DNS-12] resolv.conf of 64 KiB takes no time', () => {
-  const started = performance.now()
+  const started = process.cpuUsage()
   for (const text of [
     'nameserver 192.0.2.1\n'.repeat(3_000),
     Array.from({ length: 3_000 }, (_, i) => `nameserver 10.0.${i >> 8}.${i & 255}`).join('\n'),
@@ -219,5 +219,5 @@ test('[DNS-12] resolv.conf of 64 KiB takes no time', () => {
     expect(nameservers.length).toBeLessThanOrEqual(16)
     expect(searchDomains.length).toBeLessThanOrEqual(64)
   }
-  expect(performance.now() - started).toBeLessThan(2_000)
+  expect(process.cpuUsage(started).user / 1000).toBeLessThan(2_000)
 })
