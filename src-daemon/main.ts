@@ -95,18 +95,21 @@ async function run(): Promise<void> {
   const store = await openFileStore(flags.stateFolder)
   closers.unshift(() => store.close())
   const profiles = await Profiles.open(store, nodeCrypto)
-  const monitor = openLinuxNetworkMonitor({ ownInterface: flags.tunName })
+  // an interface, and sockets past it, are the addon's; a machine without it joins all the same
+  const noInterface = flags.tunName === undefined ? undefined : addonMissing()
+  const wantedTun = noInterface === undefined ? flags.tunName : undefined
+  const monitor = openLinuxNetworkMonitor({ ownInterface: wantedTun })
   closers.unshift(() => monitor.close())
   const userspace =
-    flags.tunName === undefined
+    wantedTun === undefined
       ? new Userspace({ random32: () => randomNumber(4), now: nowMs, log: log.part('userspace') })
       : undefined
   closers.unshift(() => userspace?.close())
   // without routes of ours there is nothing to stay out of, and no right to say so
-  const fwmark = userspace === undefined && addonMissing() === undefined ? FWMARK : 0
+  const fwmark = userspace === undefined ? FWMARK : 0
   const onRepair = (lines: readonly string[]): void => log.info('network-repaired', { lines: lines.slice(0, 20) })
   const plane = await openMesh({
-    tunName: flags.tunName,
+    tunName: wantedTun,
     udpPort: flags.udpPort,
     fwmark,
     openDataPath: (options) =>
@@ -117,7 +120,7 @@ async function run(): Promise<void> {
       name === undefined
         ? Promise.resolve(userspace?.router ?? new UserspaceRouter())
         : openLinuxRouter(name, { onRepair }),
-    ...meshParts({ crypto: nodeCrypto, log, nowMs, wallMs, random01, fwmark, tunName: flags.tunName }),
+    ...meshParts({ crypto: nodeCrypto, log, nowMs, wallMs, random01, fwmark, tunName: wantedTun }),
     monitor,
     crypto: nodeCrypto,
     now: nowMs,
@@ -171,6 +174,7 @@ async function run(): Promise<void> {
     openControl: controlOpener({ crypto: nodeCrypto, log, wallMs, nowMs, random01, sockets: { fwmark } }),
     crypto: nodeCrypto,
     hostFacts: readHostFacts(),
+    noInterface,
     hostChecks: {
       forwarding: (routes) => checkForwarding(routes, tunName),
       udpOffload: () => checkUdpGroForwarding(),
@@ -214,7 +218,7 @@ async function run(): Promise<void> {
     }),
   )
   manager.ready()
-  log.info('ready', { socket: flags.socketPath, interface: plane.hasTun ? flags.tunName : null })
+  log.info('ready', { socket: flags.socketPath, interface: plane.hasTun ? wantedTun : null })
   await backend.resume()
 }
 

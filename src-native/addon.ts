@@ -114,7 +114,8 @@ function load(): LoadedAddon {
     } catch (error) {
       // Not there: try the next place. There but not loadable: that is the reason worth telling.
       if (named || (error as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') {
-        return { ok: false, reason: `${path} does not load (${(error as Error).message})`, cause: error }
+        const [reason] = (error as Error).message.split('\n') // the rest is where it was looked for
+        return { ok: false, reason: `${path} does not load (${reason})`, cause: error }
       }
       cause = error
     }

@@ -40,7 +40,8 @@ export async function openDataPath(
   { prefer, aead }: DataPathKnobs = dataPathKnobs(process.env),
 ): Promise<DataPath> {
   const found = loadAddon()
-  if (options.openHost !== undefined) return openTypeScript(options, found, undefined)
+  // packets of a TCP stack in JavaScript are there already; what else the addon would do is told when it is missing
+  if (options.openHost !== undefined) return openTypeScript(options, found, found.ok ? undefined : found.reason)
   const chosen = chooseDataPath(found, { prefer, aead })
   return chosen.native === undefined
     ? openTypeScript(options, found, chosen.whyNotNative)

@@ -57,6 +57,8 @@ export interface CoreOptions {
   readonly bypass?: Bypass
   readonly wallMs: () => number
   readonly random01: () => number
+  /** Why there is none although one was asked for. */
+  readonly noInterface?: string | undefined
   readonly log: Log
 }
 
@@ -150,6 +152,7 @@ export class Core {
       if (bypass !== undefined) dns.onAnswer = (bytes) => bypass.noteAnswer(bytes)
     }
     if (bypass !== undefined) bypass.onChange = () => this.configure(undefined)
+    if (options.noInterface !== undefined) this.health.set('no-interface', options.noInterface)
     const slow = options.plane.datapath()?.whyNotNative
     if (slow) this.health.set('slow-datapath', slow)
   }

@@ -58,6 +58,13 @@ export const healthRows = {
       `The direct path loses full packets and there is no relay to use instead (${detail}). Small packets pass, transfers may hang.`,
     impactsConnectivity: true,
   },
+  'no-interface': {
+    severity: 'high',
+    title: 'No network interface',
+    text: (detail) =>
+      `The native addon cannot be loaded (${detail}), so there is no interface: others reach services of this machine, its own programs reach the network only through --socks5-server and --outbound-http-proxy-listen, and routes are not set. Install the package again for this system and processor.`,
+    impactsConnectivity: true,
+  },
   'slow-datapath': {
     severity: 'low',
     title: 'Slow data path',
