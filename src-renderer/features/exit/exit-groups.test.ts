@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { ExitNode } from '../../../src-contract/app/exit.ts'
-import { groupExits, MAX_OWN } from './exit-groups.ts'
+import { type ExitNode, noExit } from '../../../src-contract/app/exit.ts'
+import { groupExits, MAX_OWN, otherExit } from './exit-groups.ts'
 
 const words = {
   compare: new Intl.Collator('en', { numeric: true }).compare,
@@ -59,4 +59,19 @@ test('a place without country or city still has a name; thousands are cut', () =
   const found = groupExits(many, '', words)
   expect(found.own).toHaveLength(MAX_OWN)
   expect(found.ownHidden).toBe(1000 - MAX_OWN)
+})
+
+test('instead of one that is gone: the suggested one, one used lately, a device, anything; never itself', () => {
+  const now = { kind: 'blocked', id: 'node2', name: 'node2', why: 'offline' } as const
+  const other = (part: object, from = nodes) => otherExit({ ...noExit, now, ...part }, from)?.id
+  expect(other({ suggestedId: 'se-1', recentIds: ['node10'] })).toBe('se-1')
+  expect(other({ suggestedId: 'node2', recentIds: ['away', 'tw-1'] })).toBe('tw-1')
+  expect(other({})).toBe('node10')
+  expect(
+    other(
+      {},
+      nodes.filter(({ place }) => place !== null),
+    ),
+  ).toBe('se-1')
+  expect(other({}, [])).toBeUndefined()
 })

@@ -1,5 +1,5 @@
 /** Exit nodes as the picker lists them: devices by name, servers by country and city; and what a search leaves. Pure. */
-import type { ExitNode } from '../../../src-contract/app/exit.ts'
+import type { ExitNode, ExitState } from '../../../src-contract/app/exit.ts'
 
 export interface ExitCity {
   readonly key: string
@@ -52,6 +52,25 @@ export function groupExits(nodes: readonly ExitNode[], query: string, words: Gro
     ownHidden: Math.max(0, own.length - MAX_OWN),
     countries: countriesOf(found, words),
   }
+}
+
+/** A server of a place is called by its city. */
+export function exitTitle({ name, place }: ExitNode): string {
+  return place?.city || name
+}
+
+/** The one to offer when the chosen one is gone: suggested, used lately, or just there. */
+export function otherExit(
+  { now, suggestedId, recentIds }: ExitState,
+  nodes: readonly ExitNode[],
+): ExitNode | undefined {
+  const inUse = now.kind === 'off' ? undefined : now.id
+  const usable = nodes.filter(({ id, state }) => state === 'online' && id !== inUse)
+  for (const wanted of [suggestedId, ...recentIds]) {
+    const node = usable.find(({ id }) => id === wanted)
+    if (node !== undefined) return node
+  }
+  return usable.find(({ place }) => place === null) ?? usable[0]
 }
 
 function searchText({ name, place }: ExitNode, words: GroupWords): string {

@@ -7,7 +7,7 @@ import { countryNames, nameCollator, useText } from '../../text/i18n.ts'
 import { announce } from '../../ui/announce.tsx'
 import { Icon } from '../../ui/icons.tsx'
 import { SearchBox } from '../../ui/search-box.tsx'
-import { groupExits } from './exit-groups.ts'
+import { exitTitle, groupExits } from './exit-groups.ts'
 import { ChoiceRow, CityRow, CountryRow, MoreRow, NodeRow } from './exit-rows.tsx'
 import { measure } from './measure.ts'
 import { switchExit } from './switching.ts'
@@ -151,7 +151,7 @@ function Section({ title, children }: { title: string; children: ReactNode }) {
 }
 
 function chooseNode(node: ExitNode, { now }: ExitState, t: ReturnType<typeof useText>['t']): void {
-  const name = node.place?.city || node.name
+  const name = exitTitle(node)
   if (node.state === 'offline') announce(t('exit.isOffline'))
   else if (node.state === 'expired') announce(t('exit.isExpired'))
   else if (now.kind === 'off' || now.id !== node.id) void switchExit({ kind: 'node', id: node.id }, name, now)
