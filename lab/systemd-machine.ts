@@ -101,7 +101,7 @@ export async function bootSystemd(host: Host, folder: string, prepare: string): 
         const { stdout } = await run('systemctl', ['is-system-running'])
         return /running|degraded/.test(stdout) ? true : undefined
       },
-      { withinMs: 20_000, everyMs: 200 },
+      { withinMs: 60_000, everyMs: 200 },
     )
   } catch (error) {
     await end()
