@@ -48,7 +48,7 @@ export interface AwayOptions {
   /** Over the server's configuration. */
   readonly config?: Record<string, unknown>
   /** See `ControlServer`. */
-  readonly extraPeers?: string
+  readonly mapAdditions?: string
   /** The laptop as it is before anything of ours was on it. */
   readonly prepare?: (laptop: MachineView) => Promise<void>
 }
@@ -86,7 +86,7 @@ export class Away {
     const control = await ControlServer.start(await internet.publicHost('control', ['203.0.113.10']), {
       folder: join(folder, 'c'),
       config,
-      ...(more.extraPeers === undefined ? {} : { extraPeers: more.extraPeers }),
+      ...(more.mapAdditions === undefined ? {} : { mapAdditions: more.mapAdditions }),
     })
     const world = await openWorld(internet, folder)
     const lan = await internet.lan(['laptop', 'printer'], 'apdf')

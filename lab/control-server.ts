@@ -15,8 +15,8 @@ export interface ControlServerOptions {
   readonly folder?: string
   /** Merged over the laboratory's configuration, one level deep. */
   readonly config?: Record<string, unknown>
-  /** Peers that nobody registers, in a file that `extra-peers.ts` describes. */
-  readonly extraPeers?: string
+  /** A file with more for every map, as `map-additions.ts` describes. */
+  readonly mapAdditions?: string
 }
 
 export class ControlServer {
@@ -24,7 +24,7 @@ export class ControlServer {
   readonly url: string
   readonly folder: string
   readonly #configPath: string
-  readonly #extraPeers: string | undefined
+  readonly #mapAdditions: string | undefined
   #process: ChildProcess | undefined
   #log = ''
 
@@ -32,7 +32,7 @@ export class ControlServer {
     this.machine = machine
     this.url = `http://${machine.address}:8080`
     this.folder = options.folder ?? join(machine.host.folder, 'control')
-    this.#extraPeers = options.extraPeers
+    this.#mapAdditions = options.mapAdditions
     this.#configPath = join(this.folder, 'control.yaml')
     mkdirSync(this.folder, { recursive: true, mode: 0o700 })
     const config = {
@@ -59,8 +59,8 @@ export class ControlServer {
   }
 
   async start(): Promise<void> {
-    const added = this.#extraPeers === undefined ? [] : ['--import', join(import.meta.dirname, 'extra-peers.ts')]
-    const env = { ...process.env, LAB_EXTRA_PEERS: this.#extraPeers }
+    const added = this.#mapAdditions === undefined ? [] : ['--import', join(import.meta.dirname, 'map-additions.ts')]
+    const env = { ...process.env, LAB_MAP_ADDITIONS: this.#mapAdditions }
     const words = [...added, program, 'serve', '--config', this.#configPath]
     this.#process = this.machine.host.start(process.execPath, words, { env })
     const hear = (chunk: Buffer) => {

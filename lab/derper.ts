@@ -35,16 +35,14 @@ export async function startDerper(machine: PublicHost, folder: string): Promise<
   }
   child.stdout?.on('data', hear)
   child.stderr?.on('data', hear)
-  // For an address it makes its own certificate at the start.
-  const pem = await eventually(
+  // For an address it makes its own certificate at the start; half a file is none.
+  const certificate = await eventually(
     'derper has made its certificate',
-    () => readFileSync(join(folder, `${machine.address}.crt`)),
-    {
-      withinMs: 15_000,
-    },
+    () => new X509Certificate(readFileSync(join(folder, `${machine.address}.crt`))),
+    { withinMs: 15_000 },
   ).catch((error: Error) => {
     throw new Error(`${error.message}\n${log}`)
   })
-  const sha256 = createHash('sha256').update(new X509Certificate(pem).raw).digest('hex')
+  const sha256 = createHash('sha256').update(certificate.raw).digest('hex')
   return { machine, certName: `sha256-raw:${sha256}`, stop: () => endProcess(child) }
 }

@@ -198,14 +198,7 @@ describe.skipIf(headscaleProgram === undefined || !hasDerper)('with Headscale as
 
   test('a node that is deleted disappears from the map', async () => {
     const [one] = daemons as [Daemon]
-    const nodes = JSON.parse(await headscale.admin('nodes', 'list', '-o', 'json')) as {
-      id: string | number
-      given_name?: string
-      givenName?: string
-      name: string
-    }[]
-    const two = nodes.find((node) => (node.givenName ?? node.given_name ?? node.name) === 'two')!
-    await headscale.admin('nodes', 'delete', '-i', String(two.id), '--force')
+    await headscale.admin('nodes', 'delete', '-i', await headscale.nodeId('two'), '--force')
     await eventually('gone', async () => ((await peerNamed(one, 'two')) === undefined ? true : undefined), {
       withinMs: 15_000,
     })

@@ -19,7 +19,7 @@ export class Headscale {
   #process: ChildProcess | undefined
   #log = ''
 
-  private constructor(machine: PublicHost, folder: string) {
+  private constructor(machine: PublicHost, folder: string, policy: object | undefined) {
     mkdirSync(folder, { recursive: true })
     this.machine = machine
     this.url = `http://${machine.address}:8080`
@@ -50,8 +50,9 @@ export class Headscale {
       database: { type: 'sqlite', sqlite: { path: join(folder, 'db.sqlite') } },
       dns: { magic_dns: true, base_domain: 'hs.internal', override_local_dns: false, nameservers: { global: [] } },
       unix_socket: join(folder, 'hs.sock'),
-      policy: { mode: 'file' },
+      policy: { mode: 'file', ...(policy === undefined ? {} : { path: join(folder, 'policy.json') }) },
     }
+    if (policy !== undefined) writeFileSync(join(folder, 'policy.json'), JSON.stringify(policy))
     writeFileSync(this.#config, stringify(config))
   }
 
@@ -60,8 +61,9 @@ export class Headscale {
     machine: PublicHost,
     folder: string,
     derpRegions: ReadonlyMap<number, object>,
+    policy?: object,
   ): Promise<Headscale> {
-    const server = new Headscale(machine, folder)
+    const server = new Headscale(machine, folder, policy)
     writeFileSync(join(folder, 'derp.yaml'), stringify({ regions: derpRegions }))
     if (headscaleProgram === undefined) throw new Error('PINTAIL_HEADSCALE names no Headscale')
     server.#process = machine.host.start(headscaleProgram, ['-c', server.#config, 'serve'])
@@ -101,6 +103,18 @@ export class Headscale {
       key: string
     }
     return made.key
+  }
+
+  async nodeId(name: string): Promise<string> {
+    const nodes = JSON.parse(await this.admin('nodes', 'list', '-o', 'json')) as {
+      id: string | number
+      given_name?: string
+      givenName?: string
+      name: string
+    }[]
+    const found = nodes.find((node) => (node.givenName ?? node.given_name ?? node.name) === name)
+    if (found === undefined) throw new Error(`Headscale has no node ${name}`)
+    return String(found.id)
   }
 
   async stop(): Promise<void> {

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { Away, SITE } from '../away.ts'
 import { checksOn } from '../checks.ts'
 import { eventually } from '../eventually.ts'
-import type { ExtraPeers } from '../extra-peers.ts'
+import type { MapAdditions } from '../map-additions.ts'
 import type { Sheet } from '../measure-line.ts'
 import { startNameServer } from '../name-server.ts'
 import { coverUapiFolder } from '../plain-wireguard.ts'
@@ -37,8 +37,8 @@ export async function exitLocation(
   { folder, client, gateways: kind }: ExitLocationOptions,
 ): Promise<void> {
   await coverUapiFolder()
-  const extraPeers = join(folder, 'extra-peers.json')
-  const away = await Away.open({ folder, client, exits: [], extraPeers })
+  const mapAdditions = join(folder, 'map-additions.json')
+  const away = await Away.open({ folder, client, exits: [], mapAdditions })
   const checks = checksOn(sheet, `${client} client, ${kind} gateways`)
   const gateways: WireGuardExit[] = []
   try {
@@ -50,8 +50,8 @@ export async function exitLocation(
     const [near, best] = gateways as [WireGuardExit, WireGuardExit, WireGuardExit]
     await startNameServer(best.host, { address: GATEWAY_INSIDE, zones: { 'www.example.com': SITE }, manner: 'fine' })
     await servePage(away.laptop.host, 'laptop')
-    const told: ExtraPeers = { peers: { laptop: gateways.map(({ node }) => node) }, place: HERE }
-    writeFileSync(extraPeers, JSON.stringify(told))
+    const told: MapAdditions = { peers: { laptop: gateways.map(({ node }) => node) }, region: HERE }
+    writeFileSync(mapAdditions, JSON.stringify(told))
     await away.control.stop()
     await away.control.start()
     await eventually(

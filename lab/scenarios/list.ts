@@ -1,6 +1,7 @@
 /** What `npm run lab -- NAME` can run: every scenario by name, each in the mixes of our nodes and stock ones that it is about. */
 import { join } from 'node:path'
 import { type DaemonOptions, stockProgram } from '../daemon.ts'
+import { headscaleProgram } from '../headscale.ts'
 import type { Sheet } from '../measure-line.ts'
 import { beside } from './beside.ts'
 import { demoCheck } from './demo-check.ts'
@@ -8,12 +9,16 @@ import { dnsModesMatrix } from './dns-modes.ts'
 import { exitBlock } from './exit-block.ts'
 import { exitBypass } from './exit-bypass.ts'
 import { exitLocation } from './exit-location.ts'
+import { killed } from './killed.ts'
 import { overlap } from './overlap.ts'
+import { portal } from './portal.ts'
+import { roam } from './roam.ts'
 import { sameNumbers } from './same-numbers.ts'
 import { siteToSite } from './site-to-site.ts'
 import { splitDns } from './split-dns.ts'
 import { subnetHa } from './subnet-ha.ts'
 import { taildropLarge } from './taildrop.ts'
+import { underHeadscale } from './under-headscale.ts'
 
 type Kind = DaemonOptions['kind']
 
@@ -111,6 +116,28 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
   'site-to-site': {
     about: 'routers on both sides: machines without a client reach each other, addresses kept',
     run: (context) => inMixes(context, pairs, (routers, folder) => siteToSite(context.sheet, { folder, routers })),
+  },
+  headscale: {
+    about: 'subnets and exit nodes under Headscale, approved by hand and by its policy (PINTAIL_HEADSCALE)',
+    run: async (context) => {
+      if (headscaleProgram === undefined || stockProgram('derper') === undefined)
+        throw new Error('needs PINTAIL_HEADSCALE and a derper (npm run peers)')
+      await inMixes(context, pairs, ([client, router], folder) =>
+        underHeadscale(context.sheet, { folder, client, router }),
+      )
+    },
+  },
+  roam: {
+    about: 'F4: interface, address and default route move; pings and TCP connections go on, direct and relayed',
+    run: ({ sheet, folder }) => roam(sheet, { folder }),
+  },
+  killed: {
+    about: 'F14: a daemon killed a hundred times: the next start works, --cleanup leaves nothing',
+    run: ({ sheet, folder, progress, quick }) => killed(sheet, { folder, progress, kills: quick ? 10 : 100 }),
+  },
+  portal: {
+    about: 'F16: a captive portal: health says so, and after the sign-in everything is back by itself',
+    run: ({ sheet, folder }) => portal(sheet, { folder }),
   },
   '4via6': {
     about: 'two sites with the same network, reached at the same time',

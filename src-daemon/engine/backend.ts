@@ -78,6 +78,7 @@ export class Backend {
 
   constructor(options: BackendOptions) {
     this.#core = new Core(options)
+    this.#core.onPortalGone = () => this.networkChanged(true)
     this.#control = new ControlSession(this.#core, options.openControl)
     this.#checks = options.hostChecks
     this.#changes = new Changes({

@@ -85,6 +85,8 @@ export class Core {
   suggestedExitNode: StableNodeId = ''
   /** Our endpoints or network facts are new. */
   onSelf: () => void = () => {}
+  /** Somebody has signed in to the network around us: whatever waits between tries may try at once. */
+  onPortalGone: () => void = () => {}
   #state: IpnStateName = 'NoState'
   #routerReady = false
   #closed = false
@@ -122,6 +124,7 @@ export class Core {
       onSelf: () => {
         this.onSelf()
         this.#suggestSoon()
+        this.#watchPortal()
       },
       onLinks: () => {
         this.evaluate()
@@ -360,6 +363,7 @@ export class Core {
     if (isConfigured(next) && !isConfigured(before)) this.configure(undefined)
     if (!isConfigured(next) && isConfigured(before)) {
       this.#routerReady = false
+      this.health.clear('captive-portal-detected')
       this.o.dns?.configure(undefined)
       this.o.peerApi?.configure(undefined)
       this.plane.deconfigure()
@@ -461,6 +465,15 @@ export class Core {
       return
     }
     this.#relayTimer ??= setTimeout(() => this.health.set('no-relay'), NO_RELAY_PATIENCE_MS).unref()
+  }
+
+  #watchPortal(): void {
+    const wasThere = this.health.has('captive-portal-detected')
+    if (this.plane.captivePortal === true) this.health.set('captive-portal-detected')
+    else if (wasThere) {
+      this.health.clear('captive-portal-detected')
+      this.onPortalGone()
+    }
   }
 
   #watchWidths(): void {

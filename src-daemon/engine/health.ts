@@ -45,6 +45,13 @@ export const healthRows = {
     text: () => 'No relay server can be reached; machines behind firewalls may be out of reach.',
     impactsConnectivity: true,
   },
+  'captive-portal-detected': {
+    severity: 'high',
+    title: 'This network wants a sign-in',
+    text: () =>
+      'This network lets nothing through before somebody signs in. Open any page that begins with http:// in a browser; with an exit node in use, leave it until then (pintail set --exit-node=).',
+    impactsConnectivity: true,
+  },
   'no-sockets': {
     severity: 'high',
     title: 'No network sockets',

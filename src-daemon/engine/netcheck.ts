@@ -86,12 +86,12 @@ export class Netcheck implements NetcheckShell {
     const limit = AbortSignal.any([signal, AbortSignal.timeout(REPORT_LIMIT_MS)])
     const lookup = lookupOnce(limit)
     const portalStop = new AbortController()
-    const portal = isFull
-      ? captivePortal(derpMap, this.#home, {
-          fwmark: this.#o.fwmark,
-          signal: AbortSignal.any([limit, portalStop.signal]),
-        })
-      : Promise.resolve(null)
+    const askPortal = (): Promise<boolean | null> =>
+      captivePortal(derpMap, this.#home, {
+        fwmark: this.#o.fwmark,
+        signal: AbortSignal.any([limit, portalStop.signal]),
+      })
+    const early = isFull ? askPortal() : undefined
     const round = new NetcheckRound({ crypto: this.#o.crypto, plan, isFull }, startedMs)
     const findings = await this.#stun(round, lookup, limit)
     // Where STUN has worked there is no portal to look for.
@@ -100,7 +100,7 @@ export class Netcheck implements NetcheckShell {
     const [https, icmp] = findings.hasUdp
       ? [[], false]
       : await Promise.all([this.#https(derpMap, findings, limit), this.#icmp(derpMap, findings, lookup)])
-    const captive = findings.hasUdp ? null : await portal
+    const captive = findings.hasUdp ? null : await (early ?? askPortal())
     signal.throwIfAborted()
     return this.#report(derpMap, findings, { https, icmp, captive, os: await osHasV6() })
   }

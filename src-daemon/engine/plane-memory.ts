@@ -23,9 +23,11 @@ export class MemoryPlane implements DataPlane {
   /** By StableID. */
   readonly paths = new Map<string, PathReport>()
   readonly probed: string[] = []
+  readonly networkChanges: boolean[] = []
   endpoints: readonly Endpoint[] = []
   netInfo: NetInfo | undefined
   homeRegion = 0
+  captivePortal = false
   liveLinks = 0
   liveRelays = 0
   config: PlaneConfig | undefined
@@ -79,7 +81,9 @@ export class MemoryPlane implements DataPlane {
     return { ...emptyPingResult(options.address, target), LatencySeconds: 0.012, Endpoint: '192.0.2.1:41641' }
   }
 
-  networkChanged(): void {}
+  networkChanged(isMajor: boolean): void {
+    this.networkChanges.push(isMajor)
+  }
   async netcheck(): Promise<undefined> {}
   restun(): void {}
   async close(): Promise<void> {}

@@ -23,7 +23,7 @@ export interface PlaneConfig {
 }
 
 export interface PlaneEvents {
-  /** Endpoints, home relay or network facts are new: tell control. */
+  /** Endpoints, home relay, network facts or a captive portal are new: tell control. */
   onSelf(): void
   /** Addresses and routes are in place, or why not. */
   onRouter(result: RouterResult): void
@@ -52,6 +52,8 @@ export interface DataPlane {
   readonly endpoints: readonly Endpoint[]
   readonly netInfo: NetInfo | undefined
   readonly homeRegion: number
+  /** A sign-in page is between us and the relays. */
+  readonly captivePortal?: boolean
   /** Relay connections plus live sessions. */
   readonly liveLinks: number
   readonly liveRelays: number

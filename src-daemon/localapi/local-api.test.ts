@@ -276,6 +276,20 @@ describe('[LA-4] prefs', () => {
     expect((await daemon.call('POST', 'set-use-exit-node-enabled?enabled=maybe')).status).toBe(400)
   })
 
+  test('[RTE-4.4] what was switched off is remembered over a restart', async () => {
+    await daemon.join()
+    await daemon.call('PATCH', 'prefs', { body: { ExitNodeID: 'n2', ExitNodeIDSet: true } })
+    await daemon.call('POST', 'set-use-exit-node-enabled?enabled=false')
+    const again = await TestDaemon.open(new MemoryStore(daemon.store.text))
+    try {
+      expect(again.backend.prefs).toMatchObject({ ExitNodeID: '', InternalExitNodePrior: 'n2' })
+      const back = await again.call('POST', 'set-use-exit-node-enabled?enabled=true')
+      expect(back.json).toMatchObject({ ExitNodeID: 'n2', InternalExitNodePrior: '' })
+    } finally {
+      await again.close()
+    }
+  })
+
   test('[RTE-4.5] the suggestion, and automatic choice by it', async () => {
     expect((await daemon.call('GET', 'suggest-exit-node')).json).toEqual({ error: 'no netmap, try again later' })
     await daemon.join()
@@ -456,6 +470,19 @@ describe('[LA-5] states', () => {
     daemon.control.send({ Node: testNode(1, { KeyExpiry: '2020-01-01T00:00:00Z' }) })
     expect(await status()).toMatchObject({ BackendState: 'NeedsLogin' })
     expect((await status()).Health?.join()).toContain('expired')
+  })
+
+  test('[F16] a captive portal is a row while it is there; once it is gone everything tries at once', async () => {
+    await daemon.join()
+    daemon.plane.captivePortal = true
+    daemon.plane.events.onSelf()
+    expect((await status()).Health?.join()).toContain('before somebody signs in')
+    expect(daemon.plane.networkChanges).toEqual([])
+    daemon.plane.captivePortal = false
+    daemon.plane.events.onSelf()
+    daemon.plane.events.onSelf()
+    expect((await status()).Health).toEqual([])
+    expect(daemon.plane.networkChanges).toEqual([true])
   })
 
   test('addresses that somebody else owns: an error, and not Running', async () => {

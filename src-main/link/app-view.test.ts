@@ -84,6 +84,8 @@ describe('phases', () => {
     expect(phaseOf({ daemon: connected, mirror: health({}) })).toBe('on')
     expect(phaseOf({ daemon: connected, mirror: health({ Severity: 'high' }) })).toBe('attention')
     expect(phaseOf({ daemon: connected, mirror: health({ ImpactsConnectivity: true }) })).toBe('attention')
+    const portal = new Map([['captive-portal-detected', warning({ Severity: 'high' })]])
+    expect(phaseOf({ daemon: connected, mirror: mirror({ health: portal }) })).toBe('captive-portal')
   })
 })
 

@@ -103,6 +103,7 @@ export function phaseOf({ daemon, mirror }: Pick<ViewInputs, 'daemon' | 'mirror'
 function runningPhase(mirror: Mirror): AppPhase {
   const exit = exitNow(mirror)
   if (exit.kind === 'blocked') return 'blocked'
+  if (mirror.health.has('captive-portal-detected')) return 'captive-portal'
   if (needsAttention(mirror)) return 'attention'
   return exit.kind === 'on' ? 'on-exit-node' : 'on'
 }

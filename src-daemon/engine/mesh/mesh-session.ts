@@ -432,6 +432,8 @@ export class MeshSession {
     if (peer === undefined) return
     const report = this.#paths.report(peerId, this.#o.now())
     this.#noteNarrow(peer, report)
+    // is it the peer, or the network around us?
+    if (report.history.at(-1)?.reason === 'ping-timeout') this.#o.onRestun()
     const isQuiet = report.kind === 'idle' && report.history.length <= 1 // each peer of a map begins like that
     this.#o.log[isQuiet ? 'debug' : 'info']('path', {
       peer: peer.node.Name,

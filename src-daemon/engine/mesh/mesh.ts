@@ -143,6 +143,10 @@ export class Mesh implements DataPlane {
     return this.#discovery.netInfo
   }
 
+  get captivePortal(): boolean {
+    return this.#discovery.captivePortal
+  }
+
   get homeRegion(): number {
     return this.#discovery.home
   }

@@ -120,6 +120,23 @@ describe('own endpoints and home relay', () => {
     expect(discovery.home).toBe(3)
   })
 
+  test('[F16] [NC-2.7] behind a captive portal it looks every five seconds, also while idle; coming and going is news', async () => {
+    const { discovery, runs, fresh } = setUp()
+    discovery.setDerpMap(mapOf(region(1), region(2)))
+    runs[0]?.settle({ UDP: false, CaptivePortal: true })
+    await quiet()
+    expect(discovery.captivePortal).toBe(true)
+    await vi.advanceTimersByTimeAsync(60_000) // longer than any activity counts
+    expect(runs).toHaveLength(2)
+    runs[1]?.settle({ UDP: false, CaptivePortal: true })
+    await vi.advanceTimersByTimeAsync(5_000)
+    runs[2]?.settle({ CaptivePortal: null })
+    await quiet()
+    expect([discovery.captivePortal, fresh]).toEqual([false, [true, false, true]])
+    await vi.advanceTimersByTimeAsync(60_000)
+    expect(runs).toHaveLength(3) // nobody sends anything
+  })
+
   test('another network: what is being measured is dropped, every region is asked anew', async () => {
     const { discovery, runs, fresh } = setUp()
     discovery.setDerpMap(mapOf(region(1), region(2)))

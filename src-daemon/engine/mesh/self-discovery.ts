@@ -12,6 +12,8 @@ import type { NetcheckShell } from './needs.ts'
 
 const AGAIN_MIN_MS = 20_000
 const AGAIN_SPREAD_MS = 6_000
+/** Somebody is about to sign in, and then waits for us. */
+const PORTAL_AGAIN_MS = 5_000
 /** Nobody sent anything for this long: our mapping may close, nobody misses it. */
 const IDLE_AFTER_MS = 45_000
 
@@ -57,6 +59,11 @@ export class SelfDiscovery {
 
   get netInfo(): NetInfo | undefined {
     return this.#report === undefined && this.#home === 0 ? undefined : netInfoOf(this.#report, this.#home)
+  }
+
+  /** A sign-in page was between us and the relays when we last looked. */
+  get captivePortal(): boolean {
+    return this.#report?.CaptivePortal === true
   }
 
   get addresses(): IpPort[] {
@@ -162,11 +169,15 @@ export class SelfDiscovery {
       remembered: this.#memory.recent(now),
     })
     const before = JSON.stringify(netInfoShape(this.netInfo))
+    const wasCaptive = this.captivePortal
     this.#report = report ?? this.#report
     if (report !== undefined && report.PreferredDERP !== 0) this.#home = report.PreferredDERP
     // Nothing could be measured: a home that may be far away is better than none.
     else if (this.#home === 0) this.#home = anyRegion(this.#derpMap, this.#o.random01())
-    const isNew = !sameEndpoints(endpoints, this.#endpoints) || JSON.stringify(netInfoShape(this.netInfo)) !== before
+    const isNew =
+      !sameEndpoints(endpoints, this.#endpoints) ||
+      JSON.stringify(netInfoShape(this.netInfo)) !== before ||
+      this.captivePortal !== wasCaptive
     if (isNew) this.#endpoints = endpoints
     this.#o.onFresh(isNew)
   }
@@ -174,14 +185,13 @@ export class SelfDiscovery {
   #armTimer(): void {
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#o.now() - this.#lastActivity > IDLE_AFTER_MS) return
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined
-        this.trigger('periodic')
-      },
-      AGAIN_MIN_MS + this.#o.random01() * AGAIN_SPREAD_MS,
-    )
+    if (!this.captivePortal && this.#o.now() - this.#lastActivity > IDLE_AFTER_MS) return
+    const again = (): void => {
+      this.#timer = undefined
+      this.trigger('periodic')
+    }
+    const waitMs = this.captivePortal ? PORTAL_AGAIN_MS : AGAIN_MIN_MS + this.#o.random01() * AGAIN_SPREAD_MS
+    this.#timer = setTimeout(again, waitMs)
     this.#timer.unref()
   }
 }
