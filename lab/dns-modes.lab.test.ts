@@ -65,7 +65,7 @@ describe.each(dnsModes.filter((mode) => mode.packages !== undefined))('on a mach
     await machine.knowsNames()
   })
 
-  test('F14: after SIGKILL the next start works, and its end leaves nothing', async () => {
+  test('[F14] after SIGKILL the next start works, and its end leaves nothing', async () => {
     await machine.ours.kill()
     await machine.start()
     await machine.knowsNames()
@@ -74,7 +74,7 @@ describe.each(dnsModes.filter((mode) => mode.packages !== undefined))('on a mach
     expect(await machine.getent(OUTSIDE.name)).toBe(OUTSIDE.address)
   })
 
-  test.each(dnsWishes)('F14: %s, SIGKILL, --cleanup: byte by byte as before', async (wish) => {
+  test.each(dnsWishes)('[F14] %s, SIGKILL, --cleanup: byte by byte as before', async (wish) => {
     await machine.wishKilledCleaned(wish)
     expect(await machine.settings()).toBe(machine.before)
   })

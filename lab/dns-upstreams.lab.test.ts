@@ -24,7 +24,7 @@ const bad: { readonly [zone: string]: { readonly manner: Manner; readonly addres
 }
 const alone = new Set(['tcp.example', 'nobody.example'])
 
-describe('F15: bad name servers', () => {
+describe('[F15] bad name servers', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pt-'))
   const servers: NameServer[] = []
   let internet: Internet

@@ -169,7 +169,7 @@ describe('names in a network', () => {
     expect(stdout).toContain('status: NXDOMAIN')
   })
 
-  test('[DNS-15] U12: another program catches all questions: health says so, until it is gone', async () => {
+  test('[DNS-15] [U12] another program catches all questions: health says so, until it is gone', async () => {
     const isAsked = async () =>
       ((await ours.client.json('GET', 'pintail/dns')) as { systemVerdict: string }).systemVerdict === 'asks us'
     const isTold = async () => (await ours.status()).Health?.some((text) => text.includes('looks names')) === true

@@ -20,6 +20,7 @@ const FIREFOX = [
   '.mozilla/firefox',
   'snap/firefox/common/.mozilla/firefox',
   '.var/app/org.mozilla.firefox/.mozilla/firefox',
+  'Library/Application Support/Firefox',
 ]
 const CHROMIUM = [
   ['Chrome', '.config/google-chrome'],
@@ -28,6 +29,9 @@ const CHROMIUM = [
   ['Edge', '.config/microsoft-edge'],
   ['Brave', '.config/BraveSoftware/Brave-Browser'],
   ['Vivaldi', '.config/vivaldi'],
+  ['Chrome', 'Library/Application Support/Google/Chrome'],
+  ['Edge', 'Library/Application Support/Microsoft Edge'],
+  ['Brave', 'Library/Application Support/BraveSoftware/Brave-Browser'],
 ] as const
 const MAX_PROFILES = 20
 const MAX_CHARACTERS = 16 << 20
