@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { Node } from '../../../src-contract/control/map.ts'
 import type { PrefixText } from '../../../src-contract/ids.ts'
@@ -430,7 +431,7 @@ test('[EXP-5] a network: one answer for each way, the largest first', async () =
   const refused = await explain('10.0.0.0/8', { routes: many })
   expect([refused.Targets, refused.Problems]).toEqual([
     [],
-    ['More than 2000 routes lie in 10.0.0.0/8: ask about a smaller network.'],
+    ['2101 routes and rules lie in 10.0.0.0/8: ask about a smaller network.'],
   ])
 })
 
@@ -486,4 +487,59 @@ describe('[EXP-9] what else goes another way', () => {
       '192.168.1.0/24 behind far has the same addresses as 192.168.1.0/24 around this machine (eth0).',
     ])
   })
+})
+
+test('whatever the host’s tables say, there is an answer, and rules lead in no circle', async () => {
+  const table = fc.constantFrom('255', '254', '52', '7')
+  const prefix = fc.constantFrom('default', '10.0.0.0/8', '10.0.0.0/16', '10.0.1.0/24', '10.0.1.100')
+  const number = fc.constantFrom(0, 1, 8, 16, 5000, 5270, 32766)
+  const rules = fc.array(
+    fc.record(
+      {
+        ...{
+          priority: number,
+          src: fc.constantFrom('all', '10.0.1.1'),
+          dst: fc.constantFrom('10.0.0.0'),
+          dstlen: number,
+        },
+        ...{
+          table,
+          goto: number,
+          nop: fc.constant(null),
+          not: fc.constant(null),
+          action: fc.constantFrom('6', '7', '8'),
+        },
+        ...{ suppress_prefixlen: number, protocol: fc.constantFrom('0', '152'), fwmark: fc.constant('0x80000') },
+      },
+      { requiredKeys: ['priority', 'src', 'table'] },
+    ),
+  )
+  const routes = fc.array(
+    fc.record(
+      {
+        ...{ type: fc.constantFrom('1', '2', '3', '6', '7', '8', '9'), dst: prefix, table, metric: number },
+        ...{ dev: fc.constantFrom('eth0', 'wt0', 'pintail0'), gateway: fc.constant('192.168.1.1') },
+        ...{ protocol: fc.constantFrom('0', '152'), flags: fc.constantFrom([], ['dead']) },
+      },
+      { requiredKeys: ['type', 'dst', 'table', 'dev'] },
+    ),
+  )
+  await fc.assert(
+    fc.asyncProperty(rules, routes, fc.boolean(), async (someRules, someRoutes, isNetwork) => {
+      const readable = someRules.filter(({ dst, dstlen }) => dst === undefined || (dstlen ?? 0) <= 32)
+      const world: World = {
+        rules: readable,
+        routes: someRoutes,
+        facts: throughTahoe,
+        kernel: { kind: 'unknown', reason: '' },
+      }
+      const { Targets } = await explain(isNetwork ? '10.0.0.0/12' : '10.0.1.100', world)
+      for (const { Sentence, Steps, Losers } of Targets) {
+        expect(Sentence).toMatch(/^10\.\S+ .*\.$/)
+        expect(Steps.filter(({ Won }) => Won).length).toBeLessThanOrEqual(1)
+        expect(Losers.length).toBeLessThanOrEqual(32)
+      }
+      expect(Targets.length).toBeGreaterThan(0)
+    }),
+  )
 })

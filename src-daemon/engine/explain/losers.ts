@@ -60,7 +60,7 @@ export function findLosers(
       isPast ? 'Your bypass list comes first.' : `Rule ${winner?.priority} comes before rule ${rule.priority}.`,
     )
   }
-  for (const loser of offers(scene, question.to, owner?.node.StableID, owner?.prefix.bits)) add(loser)
+  for (const loser of offers(scene, question.to, owner?.node.StableID, owner?.bits)) add(loser)
   return [...losers.values()]
 }
 

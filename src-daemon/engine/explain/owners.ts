@@ -6,8 +6,9 @@ import type { PeerPrefixes } from './facts.ts'
 
 export interface Owner {
   readonly node: Node
-  readonly prefix: Prefix
+  /** Canonical, as the data path has it. */
   readonly text: PrefixText
+  readonly bits: number
 }
 
 export class Owners {
@@ -16,20 +17,24 @@ export class Owners {
   readonly #lengths: readonly number[]
 
   constructor(peers: readonly PeerPrefixes[]) {
+    const lengths = new Set<number>()
     for (const { node, prefixes } of peers) {
       for (const text of prefixes) {
-        const prefix = parsePrefix(text)
-        if (prefix.ok) this.#byText.set(prefixText(prefix.value), { node, prefix: prefix.value, text })
+        const bits = Number(text.slice(text.indexOf('/') + 1))
+        lengths.add(bits)
+        this.#byText.set(text, { node, text, bits })
       }
     }
-    this.#lengths = [...new Set([...this.#byText.values()].map(({ prefix }) => prefix.bits))].sort((a, b) => b - a)
+    this.#lengths = [...lengths].sort((a, b) => b - a)
   }
 
-  /** Longest first. */
-  covering(ip: Uint8Array): Owner[] {
-    return this.#lengths.flatMap((bits) =>
-      bits > ip.length * 8 ? [] : (this.#byText.get(prefixText({ ip, bits })) ?? []),
-    )
+  /** The longest. */
+  find(ip: Uint8Array): Owner | undefined {
+    for (const bits of this.#lengths) {
+      const owner = bits > ip.length * 8 ? undefined : this.#byText.get(prefixText({ ip, bits }))
+      if (owner !== undefined) return owner
+    }
+    return undefined
   }
 
   of(text: PrefixText): Owner | undefined {
@@ -37,6 +42,9 @@ export class Owners {
   }
 
   *networks(inside: Prefix): Generator<Prefix> {
-    for (const { prefix } of this.#byText.values()) if (prefixContains(inside, prefix.ip)) yield prefix
+    for (const text of this.#byText.keys()) {
+      const prefix = parsePrefix(text)
+      if (prefix.ok && prefixContains(inside, prefix.value.ip)) yield prefix.value
+    }
   }
 }

@@ -7,7 +7,8 @@ import type { Owner } from './owners.ts'
 
 const MAX_OTHERS = 16
 
-export function peerOf(facts: ExplainFacts, { node, prefix, text }: Owner): RoutePeer {
+export function peerOf(facts: ExplainFacts, owner: Owner): RoutePeer {
+  const { node, text, bits } = owner
   const path = facts.pathOf(node)
   const Path = path?.kind ?? 'none'
   return {
@@ -17,7 +18,7 @@ export function peerOf(facts: ExplainFacts, { node, prefix, text }: Owner): Rout
     Online: node.Online === true,
     Path,
     Over: Path === 'relay' ? (path?.derpRegionCode ?? '') : (path?.endpoint ?? ''),
-    Others: prefix.bits === 0 ? otherExits(facts, node.StableID) : otherRouters(facts, { node, prefix, text }),
+    Others: bits === 0 ? otherExits(facts, node.StableID) : otherRouters(facts, owner),
   }
 }
 
@@ -35,9 +36,10 @@ function otherExits({ netmap }: ExplainFacts, chosen: string): RoutePeer['Others
 
 function otherRouters({ netmap, subnets }: ExplainFacts, { node: winner, text }: Owner): RoutePeer['Others'] {
   const others: RoutePeer['Others'] = []
+  const allowed = new Set(subnets.filter(({ Prefix }) => Prefix === text).map(({ Via }) => Via))
   for (const node of netmap?.peers.values() ?? []) {
     if (node.StableID === winner.StableID || others.length >= MAX_OTHERS) continue
-    const isAllowed = subnets.some(({ Prefix, Via }) => Prefix === text && Via === node.StableID)
+    const isAllowed = allowed.has(node.StableID)
     const isOffering = node.Hostinfo?.RoutableIPs?.includes(text) === true
     if (!isAllowed && !isOffering) continue
     const Why = isAllowed
@@ -50,10 +52,10 @@ function otherRouters({ netmap, subnets }: ExplainFacts, { node: winner, text }:
 
 /** What is known about packet filters: little, and only that is said. [docs/rules/explain.md EXP-6] */
 export function filterWords(owner: Owner, { Proto, Port }: RouteQuestion): string[] {
-  const { node, prefix } = owner
+  const { node, text, bits } = owner
   const name = displayName(node)
   const words = [`This machine lets it out. What ${name} lets in is for its own rules, which are not known here.`]
-  if (prefix.bits !== prefix.ip.length * 8 || Port === 0) return words
+  if (bits !== (text.includes(':') ? 128 : 32) || Port === 0) return words
   const services = (node.Hostinfo?.Services ?? []).filter(({ Proto: proto }) => proto === 'tcp' || proto === 'udp')
   const service = services.find((one) => one.Proto === Proto && one.Port === Port)
   if (service !== undefined) {

@@ -13,6 +13,12 @@ import type {
   SystemAnswer,
 } from '../../io/route-view/port.ts'
 
+/** A question with its addresses read, for many rules to look at. */
+interface Traffic extends Omit<RoutingQuestion, 'to' | 'from'> {
+  readonly to: Uint8Array
+  readonly from: Uint8Array | undefined
+}
+
 export interface Stop {
   readonly rule: HostRule
   /** What matched in its table, also when it did not count. */
@@ -61,8 +67,14 @@ export class RouteTables {
     return (found?.lengths ?? []).flatMap((bits) => found?.byLength.get(bits)?.get(prefixText({ ip, bits })) ?? [])
   }
 
-  find(table: string, question: RoutingQuestion): HostRoute | undefined {
-    return this.covering(table, ipBytes(question.to)).find((route) => isUsable(route, question))
+  find(table: string, { to, from }: Traffic): HostRoute | undefined {
+    const found = this.#tables.get(table)
+    for (const bits of found?.lengths ?? []) {
+      const routes = found?.byLength.get(bits)?.get(prefixText({ ip: to, bits }))
+      const route = routes?.find((one) => isUsable(one, from))
+      if (route !== undefined) return route
+    }
+    return undefined
   }
 
   groupOf(route: HostRoute): number {
@@ -101,16 +113,17 @@ const plainRule: Omit<HostRule, 'priority' | 'action'> = {
 /** `after`: only rules behind this one, for what would have been. */
 export function walkRules(tables: RouteTables, question: RoutingQuestion, after = -1): Walk {
   const { rules } = tables
+  const traffic = trafficOf(question)
   const stops: Stop[] = []
   let passedOver = 0
   let steps = 0
   for (let i = after + 1; i < rules.length && steps++ < MAX_STEPS; i++) {
     const rule = rules[i]!
-    if (!isFor(rule, question)) {
+    if (!isFor(rule, traffic)) {
       passedOver++
       continue
     }
-    const stop = stopAt(tables, rule, question)
+    const stop = stopAt(tables, rule, traffic)
     stops.push(stop)
     if (stop.outcome === 'jumped' && rule.action.kind === 'goto') {
       const { priority } = rule.action
@@ -118,17 +131,21 @@ export function walkRules(tables: RouteTables, question: RoutingQuestion, after 
       if (target > 0) i = target - 1
     }
     if (stop.outcome === 'won' || stop.outcome === 'refused')
-      return { stops, winner: stop, passedOver, equals: equalsOf(tables, stop, question) }
+      return { stops, winner: stop, passedOver, equals: equalsOf(tables, stop, traffic) }
   }
   return { stops, winner: undefined, passedOver, equals: [] }
 }
 
-function stopAt(tables: RouteTables, rule: HostRule, question: RoutingQuestion): Stop {
+function trafficOf({ to, from, ...rest }: RoutingQuestion): Traffic {
+  return { ...rest, to: ipBytes(to), from: from === undefined ? undefined : ipBytes(from) }
+}
+
+function stopAt(tables: RouteTables, rule: HostRule, traffic: Traffic): Stop {
   const { action } = rule
   if (action.kind === 'goto') return { rule, route: undefined, outcome: 'jumped' }
   if (action.kind === 'nop') return { rule, route: undefined, outcome: 'nothing' }
   if (action.kind !== 'lookup') return { rule, route: undefined, outcome: 'refused' }
-  const route = tables.find(action.table, question)
+  const route = tables.find(action.table, traffic)
   if (route === undefined) return { rule, route, outcome: 'no-table-route' }
   if (route.type === 'throw') return { rule, route, outcome: 'thrown' }
   if (refuses(route)) return { rule, route, outcome: 'refused' }
@@ -141,13 +158,13 @@ function refuses({ type }: HostRoute): boolean {
   return type === 'unreachable' || type === 'prohibit' || type === 'blackhole'
 }
 
-function isUsable(route: HostRoute, { from }: RoutingQuestion): boolean {
+function isUsable(route: HostRoute, from: Uint8Array | undefined): boolean {
   if (route.isDead || route.tos !== 0) return false
-  return route.from === undefined || (from !== undefined && prefixContains(route.from, ipBytes(from)))
+  return route.from === undefined || (from !== undefined && prefixContains(route.from, from))
 }
 
 /** A program's socket: bound to no interface, without a mark. */
-export function isFor(rule: HostRule, { to, from, uid, protocol, port }: RoutingQuestion): boolean {
+function isFor(rule: HostRule, { to, from, uid, protocol, port }: Traffic): boolean {
   const matches =
     !rule.isSpecial &&
     (rule.inInterface === undefined || rule.inInterface === LOOPBACK) &&
@@ -155,10 +172,8 @@ export function isFor(rule: HostRule, { to, from, uid, protocol, port }: Routing
     (rule.mark === undefined || (rule.mark.value & rule.mark.mask) === 0) &&
     isIn(rule.uids, uid) &&
     rule.tos === 0 &&
-    (rule.from === undefined ||
-      rule.from.bits === 0 ||
-      (from !== undefined && prefixContains(rule.from, ipBytes(from)))) &&
-    (rule.to === undefined || prefixContains(rule.to, ipBytes(to))) &&
+    (rule.from === undefined || rule.from.bits === 0 || (from !== undefined && prefixContains(rule.from, from))) &&
+    (rule.to === undefined || prefixContains(rule.to, to)) &&
     (rule.protocol === undefined || rule.protocol === protocol) &&
     isIn(rule.ports, port) &&
     rule.sourcePorts === undefined
@@ -169,12 +184,12 @@ function isIn(range: Range | undefined, value: number): boolean {
   return range === undefined || (value >= range.first && value <= range.last)
 }
 
-function equalsOf(tables: RouteTables, { route, rule }: Stop, question: RoutingQuestion): HostRoute[] {
+function equalsOf(tables: RouteTables, { route, rule }: Stop, { to, from }: Traffic): HostRoute[] {
   if (route === undefined || rule.action.kind !== 'lookup') return []
   return tables
-    .covering(rule.action.table, ipBytes(question.to))
+    .covering(rule.action.table, to)
     .filter(
-      (other) => isUsable(other, question) && other.prefix.bits === route.prefix.bits && other.metric === route.metric,
+      (other) => isUsable(other, from) && other.prefix.bits === route.prefix.bits && other.metric === route.metric,
     )
 }
 

@@ -81,7 +81,7 @@ function inTunnel({ facts, owners }: Scene, address: IpText, proxies: string | u
     const sentence = `${address} → ${where}, where it ends, because such addresses mean the own link and do not pass the network.`
     return { verdict: 'unreachable', sentence, owner: undefined }
   }
-  const [owner] = owners.covering(ip)
+  const owner = owners.find(ip)
   if (owner === undefined) {
     const isExit = facts.exit.kind !== 'none'
     const why = isExit
@@ -95,7 +95,7 @@ function inTunnel({ facts, owners }: Scene, address: IpText, proxies: string | u
   }
   const name = displayName(owner.node)
   const isOffline = owner.node.Online === false
-  if (owner.prefix.bits === 0) {
+  if (owner.bits === 0) {
     // the server may be wrong about that: a direct path is one that has just answered
     if (isOffline && facts.pathOf(owner.node)?.kind !== 'direct') {
       const sentence = `${shown(address)} → nowhere, because your exit node ${name} is offline: nothing leaves another way.`
@@ -107,7 +107,7 @@ function inTunnel({ facts, owners }: Scene, address: IpText, proxies: string | u
       owner,
     }
   }
-  const isOwn = owner.prefix.bits === ip.length * 8
+  const isOwn = owner.bits === ip.length * 8
   const why = isOwn ? 'that is its own address' : `it offers ${owner.text} and you accept that`
   const sentence = `${shown(address)} → ${name} (${where}), because ${why}${isOffline ? '; it is offline at present' : ''}.`
   return { verdict: 'peer', sentence, owner }

@@ -23,6 +23,8 @@ import { judge, type Scene } from './verdict.ts'
 
 /** Networks within the one that was asked about. */
 const MAX_CUTS = 2_000
+/** Looks at a rule; a tenth of a second. */
+const MAX_LOOKS = 1_000_000
 const MAX_WAYS = 16
 const MAX_PARTS = 32
 const MAX_OWN_NAMED = 6
@@ -44,8 +46,8 @@ export interface Ways {
 export function waysThrough(whole: Prefix, question: RouteQuestion, scene: Scene, host: HostRouting): Ways {
   const widthBits = whole.ip.length * 8
   const cuts = [...networksWithin(whole, host, scene.owners)]
-  if (cuts.length > MAX_CUTS) {
-    const problem = `More than ${MAX_CUTS} routes lie in ${question.To}: ask about a smaller network.`
+  if (cuts.length > MAX_CUTS || cuts.length * host.rules.length > MAX_LOOKS) {
+    const problem = `${cuts.length} routes and rules lie in ${question.To}: ask about a smaller network.`
     return { ways: [], notes: [], problems: [problem] }
   }
   const tables = new RouteTables(host)
