@@ -36,6 +36,9 @@ describe('[BYP-1] a setting', () => {
     [{ Prefixes: 'all' }, 'Prefixes is no list'],
     [{ Prefixes: ['0.0.0.0/0'] }, '"0.0.0.0/0" is not a network such as 10.0.0.0/16'],
     [{ Prefixes: [7] }, '7 is not a network'],
+    ...['100.64.0.0/10', '100.64.0.7', '64.0.0.0/2', 'fd7a:115c:a1e0::1', 'fc00::/7'].map(
+      (Prefix): [object, string] => [{ Prefixes: [Prefix] }, 'through the tunnel alone'],
+    ),
     [{ Suffixes: ['.'] }, 'is not a domain'],
     [{ Interfaces: ['wt0; rm -rf /'] }, 'is not the name of an interface'],
     [{ Users: ['a b'] }, 'is not the name of a user'],
@@ -114,6 +117,21 @@ describe('[BYP-3] names', () => {
       names.note(answerOf('a.corp.example', `10.${i >> 8}.${i & 255}.1`), ['corp.example'], 0)
     expect(names.current(['corp.example'], 1)).toHaveLength(4_096)
   })
+  test.each([
+    '100.64.0.7',
+    '100.100.100.100',
+    'fd7a:115c:a1e0::53',
+    '127.0.0.1',
+    '0.0.0.0',
+    '::',
+    'fe80::1',
+    '224.0.0.251',
+    '255.255.255.255',
+  ])('[BYP-6] no name server pulls %s out of the tunnel', (address) => {
+    const names = new LearnedNames()
+    expect(names.note(answerOf('git.corp.example', address, '10.99.0.5'), ['corp.example'], 0)).toBe(true)
+    expect(names.current(['corp.example'], 1)).toEqual([{ address: '10.99.0.5', name: 'git.corp.example' }])
+  })
   test('hostile answers teach nothing', () => {
     const names = new LearnedNames()
     const whole = answerOf('git.corp.example', '10.99.0.5')
@@ -171,6 +189,18 @@ describe('in step with what is around', () => {
     expect(changes()).toBe(before)
     await bypass.follow(setting, false)
     expect(bypass.current.prefixes).toEqual([])
+    bypass.close()
+  })
+
+  test('[BYP-6] no VPN pulls the network itself, or the internet in halves, out of the tunnel', async () => {
+    const { bypass, around } = open()
+    const prefixes = ['0.0.0.0/1', '128.0.0.0/1', '100.0.0.0/8', '100.64.9.0/24', 'fd7a:115c:a1e0::/64', '8000::/1']
+    around.faces = [{ name: 'wt0', isTunnel: true, prefixes }]
+    expect(await bypass.suggestions()).toEqual([])
+    around.faces = [{ name: 'wt0', isTunnel: true, prefixes: [...prefixes, '10.0.0.0/16'] }]
+    expect(await bypass.suggestions()).toEqual([{ Interface: 'wt0', Prefixes: ['10.0.0.0/16'] }])
+    await bypass.follow({ ...emptyBypass, Interfaces: ['wt0'] }, true)
+    expect(bypass.current.prefixes).toEqual(['10.0.0.0/16'])
     bypass.close()
   })
 

@@ -10,6 +10,7 @@ import { plainRouterConfig, type RouterBypass } from '../../io/router/port.ts'
 import type { UserAccounts } from '../../io/users/port.ts'
 import { hostPrefixText } from '../node-text.ts'
 import { LearnedNames } from './learned-names.ts'
+import { mayPassWithInterface } from './may-pass.ts'
 
 /** Routes can change without an address that does. */
 const LOOK_EVERY_MS = 5_000
@@ -89,10 +90,11 @@ export class Bypass {
   }
 
   async suggestions(): Promise<BypassSuggestion[]> {
-    const taken = new Set([...(this.#setting?.Interfaces ?? [])])
+    const taken = new Set(this.#setting?.Interfaces)
     return (await this.#parts.routes.read())
+      .map((face) => ({ ...face, prefixes: face.prefixes.filter(mayPassWithInterface) }))
       .filter(({ name, isTunnel, prefixes }) => isTunnel && prefixes.length > 0 && !taken.has(name))
-      .map(({ name, prefixes }) => ({ Interface: name, Prefixes: [...prefixes] }))
+      .map(({ name, prefixes }) => ({ Interface: name, Prefixes: prefixes }))
   }
 
   close(): void {
@@ -154,10 +156,9 @@ export class Bypass {
     return [
       ...setting.Prefixes.map((Prefix) => ({ Prefix, From: 'setting' })),
       ...setting.Interfaces.flatMap((name) =>
-        (interfaces.find((face) => face.name === name)?.prefixes ?? []).map((Prefix) => ({
-          Prefix,
-          From: `interface ${name}`,
-        })),
+        (interfaces.find((face) => face.name === name)?.prefixes ?? [])
+          .filter(mayPassWithInterface)
+          .map((Prefix) => ({ Prefix, From: `interface ${name}` })),
       ),
       ...this.#names
         .current(setting.Suffixes, this.#parts.now())

@@ -6,6 +6,7 @@ import type { IpText, Ms } from '../../../src-contract/ids.ts'
 import { decodeDns, dnsType, isDnsResponse } from '../../../src-protocol/wire/dns.ts'
 import { isWithin } from '../../../src-protocol/wire/dns-name.ts'
 import { decodeRecordData } from '../../../src-protocol/wire/dns-record.ts'
+import { mayPassWithName } from './may-pass.ts'
 
 const MAX_ADDRESSES = 4_096
 /** Programs go on using an address after its time to live: connections last. */
@@ -27,7 +28,7 @@ export class LearnedNames {
     for (const record of message.answers) {
       if (record.type !== dnsType.A && record.type !== dnsType.AAAA) continue
       const data = decodeRecordData(message, record)
-      if (!data.ok || data.value.kind !== 'address') continue
+      if (!data.ok || data.value.kind !== 'address' || !mayPassWithName(data.value.address)) continue
       const lifeMs = Math.min(Math.max(record.ttlSeconds * 1000, SHORTEST_MS), LONGEST_MS)
       isNews ||= !this.#byAddress.has(data.value.address)
       this.#byAddress.delete(data.value.address)

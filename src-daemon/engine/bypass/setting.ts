@@ -4,6 +4,7 @@ import { bad, type Decoded, ok } from '../../../src-protocol/wire/decoded.ts'
 import { canonicalDnsName } from '../../../src-protocol/wire/dns-name.ts'
 import { parsePrefix, prefixText } from '../../../src-protocol/wire/ip.ts'
 import { isJsonObject } from '../../../src-protocol/wire/json.ts'
+import { holdsOverlay } from './may-pass.ts'
 
 const MAX_ENTRIES = 200
 
@@ -11,10 +12,10 @@ type Kind = keyof BypassSetting
 
 const kinds: { readonly [kind in Kind]: { readonly what: string; read(text: string): string | undefined } } = {
   Prefixes: {
-    what: 'a network such as 10.0.0.0/16',
+    what: 'a network such as 10.0.0.0/16 (100.64.0.0/10 and fd7a:115c:a1e0::/48 are reached through the tunnel alone)',
     read: (text) => {
       const prefix = parsePrefix(text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`)
-      return prefix.ok && prefix.value.bits > 0 ? prefixText(prefix.value) : undefined
+      return prefix.ok && prefix.value.bits > 0 && !holdsOverlay(prefix.value) ? prefixText(prefix.value) : undefined
     },
   },
   Suffixes: {

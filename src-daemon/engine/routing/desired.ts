@@ -11,9 +11,9 @@ import {
   isTailscaleIp,
   type Prefix,
   parsePrefix,
-  prefixContains,
   prefixText,
 } from '../../../src-protocol/wire/ip.ts'
+import { prefixesOverlap } from '../../../src-protocol/wire/prefix-sets.ts'
 import type { HostInterface, HostNetwork } from '../../io/netmon/port.ts'
 import type { RouterConfig } from '../../io/router/port.ts'
 import { hostPrefixText, nodeAddresses } from '../node-text.ts'
@@ -88,7 +88,7 @@ function peerRoutes(prefixes: readonly PrefixText[]): PrefixText[] {
 function overlap(advertised: PrefixText, network: PrefixText): boolean {
   const [a, b] = [parsePrefix(advertised), parsePrefix(network)]
   if (!a.ok || !b.ok || a.value.bits === 0) return false
-  return prefixContains(a.value, b.value.ip) || prefixContains(b.value, a.value.ip)
+  return prefixesOverlap(a.value, b.value)
 }
 
 /** The networks that the host stands in, masked. Not single addresses, and not what never leaves a link. */

@@ -7,14 +7,8 @@ import type { Node } from '../../../src-contract/control/map.ts'
 import type { IpText, PrefixText } from '../../../src-contract/ids.ts'
 import type { PathReport } from '../../../src-contract/localapi/pintail.ts'
 import type { Netmap } from '../../../src-protocol/machines/netmap.ts'
-import {
-  ipBytes,
-  type Prefix,
-  parsePrefix,
-  prefixContains,
-  prefixText,
-  splitIpPort,
-} from '../../../src-protocol/wire/ip.ts'
+import { ipBytes, parsePrefix, prefixContains, prefixText, splitIpPort } from '../../../src-protocol/wire/ip.ts'
+import { prefixesOverlap } from '../../../src-protocol/wire/prefix-sets.ts'
 import type { HostNetwork } from '../../io/netmon/port.ts'
 import { offeredSubnets } from './accepted-prefixes.ts'
 import { networksOf } from './desired.ts'
@@ -49,7 +43,7 @@ export function findOverlaps(netmap: Netmap, network: HostNetwork, ownInterface:
       const prefix = parsePrefix(subnet)
       if (!prefix.ok) return []
       return around
-        .filter((one) => overlap(prefix.value, one.prefix))
+        .filter((one) => prefixesOverlap(prefix.value, one.prefix))
         .map((one) => ({
           subnet,
           node,
@@ -80,10 +74,6 @@ export function homeRoutes(proven: readonly Overlap[]): HomeRoutes {
     else local.add(network)
   }
   return { off: [...off].sort(), local: [...local].sort() }
-}
-
-function overlap(a: Prefix, b: Prefix): boolean {
-  return prefixContains(a, b.ip) || prefixContains(b, a.ip)
 }
 
 function bitsOf(prefix: PrefixText): number {
