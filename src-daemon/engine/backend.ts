@@ -85,6 +85,7 @@ export class Backend {
       core: this.#core,
       nowMs: options.nowMs,
       take: (change, save) => this.#take(change, save),
+      findProblem: async (prefs) => (await this.#findOperatorProblem(prefs))[0],
       forwarding: async (routes) => this.#checks?.forwarding(routes),
     })
     this.#explainer = options.explain && new Explainer(options.explain)

@@ -67,6 +67,16 @@ describe('[CHG-1] a change', () => {
     expect([prefs().RouteAll, await report()]).toEqual([false, { Pending: null, Last: null }])
   })
 
+  test('follows the rules of every other edit: an operator must exist', async () => {
+    await connected()
+    const Prefs = { OperatorUser: 'nobody-here', OperatorUserSet: true }
+    expect(await post('', { Prefs, ConfirmWithinSeconds: 5 }, 400)).toContain('must be a user of this machine')
+    daemon.operatorUids = { ada: 1000 }
+    const { Id } = await apply({ Prefs: { OperatorUser: 'ada', OperatorUserSet: true } })
+    await post('/revert', { Id })
+    expect(prefs().OperatorUser).toBeUndefined()
+  })
+
   test('that changes nothing does not wait', async () => {
     await connected()
     expect(await apply({ Prefs: { RouteAll: false, RouteAllSet: true } })).toMatchObject({ Id: '' })
@@ -127,6 +137,17 @@ describe('[CHG-2] the deadline', () => {
     expect(prefs().ExitNodeID).toBe('n3')
     expect(daemon.store.text).not.toContain('pendingChange')
     expect(await post('/revert', { Id }, 409)).toContain('confirmed already')
+  })
+
+  test('does not come while the machine sleeps, whatever the timer says', async () => {
+    await connected()
+    const asleepAt = performance.now()
+    daemon.nowMs = () => asleepAt
+    const { Id } = await apply(useExit, 1)
+    await new Promise((resolve) => setTimeout(resolve, 1_300))
+    expect((await report()).Pending).toMatchObject({ Id, SecondsLeft: 1 })
+    daemon.nowMs = () => performance.now()
+    expect(await finished()).toMatchObject({ Last: { Id, Outcome: 'expired' } })
   })
 
   test('of one is over before another begins', async () => {

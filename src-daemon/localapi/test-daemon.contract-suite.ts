@@ -121,6 +121,8 @@ export class TestDaemon {
   /** Who the next connections are taken for. */
   caller: PeerCredentials | undefined = { pid: 1, uid: 0, gid: 0 }
   operatorUids: { [name: string]: number } = {}
+  /** The clock that nobody sets. */
+  nowMs: () => number = () => performance.now()
   #server!: LocalApiServer
 
   private constructor(store: MemoryStore) {
@@ -150,7 +152,7 @@ export class TestDaemon {
         udpOffload: async () => undefined,
         hasUser: async (name) => Object.hasOwn(daemon.operatorUids, name),
       },
-      nowMs: () => performance.now(),
+      nowMs: () => daemon.nowMs(),
       taildrop: daemon.taildrop,
       explain: {
         view: { read: (network) => daemon.routeView.read(network), ask: (asked) => daemon.routeView.ask(asked) },

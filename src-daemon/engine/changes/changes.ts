@@ -29,7 +29,7 @@ import { diffOf } from './diff.ts'
 import { type NetworkView, networkView } from './network-view.ts'
 import type { ParsedChange } from './parse-change.ts'
 import { isThroughTunnel, sessionWarnings } from './session-risk.ts'
-import { afterOtherEdit, applyChange, isEmptyUndo, revertChange, type Settings, whatIs } from './undo.ts'
+import { afterOtherEdit, applyChange, isEmptyUndo, revertChange, type Settings, type Undo, whatIs } from './undo.ts'
 import { type PendingChange, Waiting } from './waiting.ts'
 
 const ID_BYTES = 8
@@ -43,6 +43,8 @@ export interface ChangesParts {
   readonly nowMs: () => number
   /** Saves and makes it so; `note`: counts even when the disk refuses. */
   readonly take: (change: ProfileChange, save: 'or-refuse' | 'note') => Promise<void>
+  /** What this host has against new preferences. */
+  readonly findProblem: (prefs: Prefs) => Promise<string | undefined>
   readonly forwarding: (routes: readonly string[]) => Promise<Advice | undefined>
 }
 
@@ -75,9 +77,8 @@ export class Changes {
   }
 
   async preview(change: ParsedChange): Promise<ChangePreview> {
-    const result = applyChange(this.#settings(), change.wanted, this.#context())
-    if (!result.ok) throw new RefusedError(result.message)
-    return this.#foretell(result.next, change)
+    const { next } = await this.#resultOf(change)
+    return this.#foretell(next, change)
   }
 
   /** One of the daemon's commands: the caller sees to it that they run one after another. */
@@ -89,9 +90,7 @@ export class Changes {
         `another change waits for its confirmation until ${until}: confirm it or take it back first`,
       )
     }
-    const result = applyChange(this.#settings(), change.wanted, this.#context())
-    if (!result.ok) throw new RefusedError(result.message)
-    const { next, undo } = result
+    const { next, undo } = await this.#resultOf(change)
     const preview = await this.#foretell(next, change)
     if (isEmptyUndo(undo)) return { ...preview, Id: '', Deadline: ZERO_TIME }
     const id = toHex(core.o.crypto.randomBytes(ID_BYTES))
@@ -214,6 +213,14 @@ export class Changes {
     if (this.#isClosed) return
     if (this.#waiting.wake(this.#parts.nowMs())) await this.#takeBack('expired')
     else if (this.#waiting.change !== undefined) this.#follow()
+  }
+
+  async #resultOf({ wanted }: ParsedChange): Promise<{ readonly next: Settings; readonly undo: Undo }> {
+    const result = applyChange(this.#settings(), wanted, this.#context())
+    if (!result.ok) throw new RefusedError(result.message)
+    const problem = await this.#parts.findProblem(result.next.prefs)
+    if (problem !== undefined) throw new RefusedError(problem)
+    return result
   }
 
   async #foretell(next: Settings, { session }: ParsedChange): Promise<ChangePreview> {
