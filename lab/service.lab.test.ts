@@ -94,6 +94,14 @@ describe.skipIf(problem !== undefined)(`pintaild as a service${problem === undef
     )
   })
 
+  test('[PV-7] installed again, as an update would be, the new one runs', async () => {
+    const before = await property('pintaild', 'MainPID')
+    const said = await must('sh', '/mnt/tree/install.sh')
+    expect(said).not.toMatch(/write|remove|make the|attention/)
+    expect(await property('pintaild', 'ActiveState')).toBe('active')
+    expect(await property('pintaild', 'MainPID')).not.toBe(before)
+  })
+
   test('[PV-8] [U3] who is refused hears which command to run; the operator needs no root, after signing out neither', async () => {
     const key = await control.createKey()
     const words = ['up', `--login-server=${control.url}`, '--hostname=laptop']
