@@ -180,7 +180,8 @@ function within(...texts: string[]): (ip: Uint8Array | IpText) => boolean {
 }
 
 const isChromeOsVmIp = within('100.115.92.0/23')
-const isInTailscaleRange = within('100.64.0.0/10', 'fd7a:115c:a1e0::/48')
+export const tailscaleRanges: readonly PrefixText[] = ['100.64.0.0/10', 'fd7a:115c:a1e0::/48']
+const isInTailscaleRange = within(...tailscaleRanges)
 
 /** The address space of tailnets; ChromeOS keeps a corner of it for its virtual machines. */
 export function isTailscaleIp(ip: Uint8Array | IpText): boolean {

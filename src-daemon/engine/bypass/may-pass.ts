@@ -4,12 +4,19 @@
  * leave uncovered. Pure. [docs/rules/bypass.md BYP-6]
  */
 import type { IpText, PrefixText } from '../../../src-contract/ids.ts'
-import { isLinkLocal, isLoopback, isMulticast, type Prefix, parsePrefix } from '../../../src-protocol/wire/ip.ts'
+import {
+  isLinkLocal,
+  isLoopback,
+  isMulticast,
+  type Prefix,
+  parsePrefix,
+  tailscaleRanges,
+} from '../../../src-protocol/wire/ip.ts'
 import { prefixesOverlap } from '../../../src-protocol/wire/prefix-sets.ts'
 import { hostPrefixText } from '../node-text.ts'
 
 const NOWHERE: readonly IpText[] = ['0.0.0.0', '255.255.255.255', '::']
-const overlay = ['100.64.0.0/10', 'fd7a:115c:a1e0::/48'].flatMap((text) => {
+const overlay = tailscaleRanges.flatMap((text) => {
   const prefix = parsePrefix(text)
   return prefix.ok ? [prefix.value] : []
 })

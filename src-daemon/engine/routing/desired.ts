@@ -12,6 +12,7 @@ import {
   type Prefix,
   parsePrefix,
   prefixText,
+  tailscaleRanges,
 } from '../../../src-protocol/wire/ip.ts'
 import { prefixesOverlap } from '../../../src-protocol/wire/prefix-sets.ts'
 import type { HostInterface, HostNetwork } from '../../io/netmon/port.ts'
@@ -24,7 +25,6 @@ import type { RoutingWish } from './wish.ts'
 export const TUNNEL_MTU_BYTES = 1280
 /** Beyond this many, one route for the whole range costs the host less. */
 const MAX_SINGLE_ROUTES = 4_000
-const WHOLE_RANGES: readonly PrefixText[] = ['100.64.0.0/10', 'fd7a:115c:a1e0::/48']
 /** Networks between this host and its own guests: they never were the internet. */
 const GUEST_BRIDGES = /^(docker|br-|virbr|veth|vboxnet|vmnet|vnet|lxcbr|lxdbr|incusbr|podman|cni)/
 
@@ -81,7 +81,7 @@ function peerRoutes(prefixes: readonly PrefixText[]): PrefixText[] {
     if (isHost && isTailscaleIp(prefix.slice(0, prefix.indexOf('/')))) hosts.push(prefix)
     else subnets.push(prefix)
   }
-  return [...(hosts.length > MAX_SINGLE_ROUTES ? WHOLE_RANGES : hosts.sort()), ...subnets.sort()]
+  return [...(hosts.length > MAX_SINGLE_ROUTES ? tailscaleRanges : hosts.sort()), ...subnets.sort()]
 }
 
 /** An exit node offers the internet, not each network in it. */

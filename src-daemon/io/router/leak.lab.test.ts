@@ -133,6 +133,9 @@ test('[RT-2] a user, a destination and a mark that do not take the exit node', a
     expect(way(FAR_4, 'uid', '12345')).toBe(wan)
     expect(way(FAR_6, 'uid', '12345')).toBe(wan)
     expect(way(FAR_4, 'mark', '0x107')).toBe(wan)
+    expect(way('100.64.0.99', 'uid', '12345'), 'other machines are never spoken to uncovered').toBe(device)
+    expect(way('fd7a:115c:a1e0::99', 'uid', '12345')).toBe(device)
+    expect(way('100.64.0.99', 'mark', '0x107')).toBe(device)
     expect(way('192.0.2.1')).toBe(wan)
   } finally {
     await router.close()

@@ -2,6 +2,7 @@
  * Addresses, routes and rules as values: what a configuration asks for. Pure. How to get there is `plan.ts`, what is
  * there is `ip-output.ts`. [docs/rules/router.md RT-1…RT-5]
  */
+import { tailscaleRanges } from '../../../src-protocol/wire/ip.ts'
 import { DAEMON_MARK, GROUP_MARK, MARK_MASK, markAndMask, type Priorities, TUNNEL_TABLE } from './marks.ts'
 import type { RouterConfig } from './port.ts'
 
@@ -83,10 +84,19 @@ function rulesOf(desired: RouterConfig, facts: HostFacts): Set<string> {
     const family = familyOf(prefix)
     if (family === 4 || facts.hostIpv6) rules.add(`${family} pref ${bypass} to ${prefix} lookup main`)
   }
-  for (const { first, last } of desired.bypass.uids) both(`pref ${bypass} uidrange ${first}-${last} lookup main`)
-  for (const { mark, mask } of desired.bypass.fwmarks)
-    both(`pref ${bypass} fwmark ${markAndMask(mark, mask)} lookup main`)
-  if (desired.bypass.cgroups.length > 0) both(`pref ${bypass} fwmark ${markAndMask(GROUP_MARK)} lookup main`)
+  for (const who of [
+    ...desired.bypass.uids.map(({ first, last }) => `uidrange ${first}-${last}`),
+    ...desired.bypass.fwmarks.map(({ mark, mask }) => `fwmark ${markAndMask(mark, mask)}`),
+    ...(desired.bypass.cgroups.length > 0 ? [`fwmark ${markAndMask(GROUP_MARK)}`] : []),
+  ]) {
+    both(`pref ${bypass} ${who} lookup main`)
+    // Past the exit node, not past the tunnel: other machines would be spoken to uncovered.
+    for (const range of tailscaleRanges) {
+      const family = familyOf(range)
+      if (family === 4 || facts.hostIpv6)
+        rules.add(`${family} pref ${bypass - 1} to ${range} ${who} lookup ${TUNNEL_TABLE}`)
+    }
+  }
   const own = `fwmark ${markAndMask(DAEMON_MARK, MARK_MASK)}`
   both(`pref ${base + 10} ${own} lookup main`)
   both(`pref ${base + 30} ${own} lookup default`)

@@ -97,7 +97,7 @@ test('[RT-7] closed also after a crash: a route that needs no interface, there b
   expect(closed).toBeLessThan(words.findIndex((line) => line.startsWith('rule add')))
 })
 
-test('[RT-2] what does not take the exit node: destinations, users, marks, groups, each by the main table', () => {
+test('[RT-2] what does not take the exit node: destinations, users, marks, groups, each by the main table; the network itself stays in the tunnel', () => {
   const bypass = {
     prefixes: ['10.0.0.0/16', 'fd00:2::/48'],
     uids: [{ first: 1000, last: 1001 }],
@@ -106,16 +106,22 @@ test('[RT-2] what does not take the exit node: destinations, users, marks, group
   }
   const [before, after] = [stateOf(exitNode), stateOf({ ...exitNode, bypass })]
   expect(plan(before, after)).toEqual([
+    'rule add pref 4999 to 100.64.0.0/10 uidrange 1000-1001 lookup 52 protocol 152',
+    'rule add pref 4999 to 100.64.0.0/10 fwmark 0x7/0xff lookup 52 protocol 152',
+    'rule add pref 4999 to 100.64.0.0/10 fwmark 0x20000/0xff0000 lookup 52 protocol 152',
     'rule add pref 5000 to 10.0.0.0/16 lookup main protocol 152',
     'rule add pref 5000 uidrange 1000-1001 lookup main protocol 152',
     'rule add pref 5000 fwmark 0x7/0xff lookup main protocol 152',
     'rule add pref 5000 fwmark 0x20000/0xff0000 lookup main protocol 152',
+    '-6 rule add pref 4999 to fd7a:115c:a1e0::/48 uidrange 1000-1001 lookup 52 protocol 152',
+    '-6 rule add pref 4999 to fd7a:115c:a1e0::/48 fwmark 0x7/0xff lookup 52 protocol 152',
+    '-6 rule add pref 4999 to fd7a:115c:a1e0::/48 fwmark 0x20000/0xff0000 lookup 52 protocol 152',
     '-6 rule add pref 5000 to fd00:2::/48 lookup main protocol 152',
     '-6 rule add pref 5000 uidrange 1000-1001 lookup main protocol 152',
     '-6 rule add pref 5000 fwmark 0x7/0xff lookup main protocol 152',
     '-6 rule add pref 5000 fwmark 0x20000/0xff0000 lookup main protocol 152',
   ])
-  expect(plan(after, before)).toHaveLength(8)
+  expect(plan(after, before)).toHaveLength(14)
 })
 
 test('[RT-8] down again: first nothing leads to the table, then it is emptied', () => {
