@@ -126,6 +126,7 @@ describe.skipIf(problem !== undefined)(`pintaild as a service${problem === undef
     expect((await must('getent', 'ahostsv4', 'laptop')).startsWith('100.')).toBe(true)
     const well = await machine.run('pintail', ['status'], bob)
     expect([well.code, well.stdout]).toEqual([0, expect.stringMatching(/^100\.\S+ +laptop +demo +linux +-\s+$/)])
+    expect(machine.log()).not.toMatch(/"level":"(warn|error)"/) // nothing that it does is forbidden to it
     await must('systemctl', 'stop', 'pintail-root.socket', 'pintail-root.service')
     await must('pintail', 'set', '--accept-dns=false')
     await becomes('pintaild', 'StatusText', /no root helper answers/)
