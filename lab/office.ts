@@ -150,6 +150,26 @@ export class Office {
     return / dev (\S+)/.exec(stdout)?.[1] ?? ''
   }
 
+  /** The way to the office's server as our daemon tells it; `agrees`: the kernel says the same. */
+  async explained(): Promise<{
+    verdict: string
+    agrees: boolean
+    machines: string[]
+    lost: string[]
+    overlaps: number
+  }> {
+    const [found] = (await this.client.client.explainRoute({ to: SERVER }))?.Targets ?? []
+    if (found === undefined) throw new Error('nothing was explained')
+    const { Verdict, KernelAgrees, Peer, Losers, Conflicts } = found
+    return {
+      verdict: Verdict,
+      agrees: KernelAgrees === true,
+      machines: Peer === undefined ? [] : [Peer.Name, ...Peer.Others.map(({ Name }) => `not ${Name}`)],
+      lost: Losers.filter(({ Kind }) => Kind === 'peer-route').map(({ Reason }) => Reason),
+      overlaps: Conflicts.length,
+    }
+  }
+
   /** Plugs the laptop in, beside the network it has. */
   async visit(where: 'office' | 'cafe'): Promise<void> {
     await plug(this.laptop.host, 'eth9', this.#rooms[where], `${VISITOR}/24`)

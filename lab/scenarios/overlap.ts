@@ -24,10 +24,15 @@ export async function overlap(sheet: Sheet, options: OfficeOptions): Promise<voi
 /** In an office that is reached; `seen`: as whom the server sees the laptop through the tunnel. */
 export async function overlapIn(office: Office, checks: Checks, seen: string): Promise<void> {
   const { client } = office.client
+  const explained = async (what: string, wanted: readonly unknown[]): Promise<void> => {
+    const { verdict, agrees, lost, overlaps } = await office.explained()
+    checks.is(what, [verdict, agrees, ...lost, overlaps], wanted)
+  }
   const patch = (edit: object): Promise<unknown> =>
     client.request('PATCH', 'pintail/routes', { body: JSON.stringify(edit) })
   await patch({ Off: [OFFICE] })
   checks.is('switched off alone: not reached', await office.seenAs(1), '')
+  await explained('and explained', ['internet', true, 'off', 0])
   await patch({ On: [OFFICE] })
   checks.is('and on again', await office.untilSeen(seen), seen)
 
@@ -40,6 +45,7 @@ export async function overlapIn(office: Office, checks: Checks, seen: string): P
   await office.visit('office')
   checks.is('in the office the route goes', await deviceIs('eth9'), 'eth9')
   checks.is('and the server sees the laptop in the room', await office.untilSeen('192.168.50.77'), '192.168.50.77')
+  await explained('and explained', ['local', true, 'at-home', 1])
   await office.leave()
   checks.is('out of the office it is back', await deviceIs('pintail0'), 'pintail0')
   checks.is('and works', await office.untilSeen(seen), seen)
@@ -52,5 +58,6 @@ export async function overlapIn(office: Office, checks: Checks, seen: string): P
   ).catch(() => false)
   checks.is('in a café with the same numbers health says so', told, true)
   checks.is('and the office is still the office', await office.untilSeen(seen), seen)
+  await explained('explained with the conflict', ['peer', true, 1])
   await office.leave()
 }

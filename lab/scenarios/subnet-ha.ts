@@ -13,12 +13,19 @@ export async function subnetHa(sheet: Sheet, options: OfficeOptions): Promise<vo
   const { client, laptop } = office
   const [first, second] = office.routers
   const checks = checksOn(sheet, `${options.client} client, ${options.routers.join(' and ')} routers`)
+  const explained = async (what: string, wanted: readonly unknown[]): Promise<void> => {
+    if (options.client !== 'ours') return
+    const { verdict, agrees, machines, lost } = await office.explained()
+    checks.is(what, [verdict, agrees, ...machines, ...lost], wanted)
+  }
   try {
     for (const { name } of office.routers) await office.approve(name)
     checks.is('not accepted, not reached', await office.seenAs(1), '')
+    await explained('and explained', ['internet', true, 'not-accepted'])
     await client.client.editPrefs({ RouteAll: true, RouteAllSet: true })
     checks.is('accepted: the server sees the first router', await office.untilSeen(first!.inside), first!.inside)
     checks.is('the route', await office.routeDevice(), options.client === 'ours' ? 'pintail0' : 'tailscale0')
+    await explained('explained', ['peer', true, first!.name, `not ${second!.name}`])
 
     // One connection outlives the move where the server's own way back does: addresses are kept, the server's route follows.
     for (const { daemon } of office.routers) await daemon.client.editPrefs({ NoSNAT: true, NoSNATSet: true })
@@ -43,6 +50,7 @@ export async function subnetHa(sheet: Sheet, options: OfficeOptions): Promise<vo
     ).catch(() => undefined)
     checks.seconds('the first router dies, the same TCP connection goes on', tookMs, 15, text.slice(-40))
     stream.kill('SIGKILL')
+    await explained('and explained: the other one', ['peer', true, second!.name, `not ${first!.name}`])
 
     if (options.client === 'ours') await overlapIn(office, checks, own)
   } finally {
