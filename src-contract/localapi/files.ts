@@ -52,3 +52,19 @@ export interface QueuedTransfer {
   Attempts: number
   LastError?: string
 }
+
+/** `GET pintail/transfers/history`: one that is over. */
+export interface TransferRecord {
+  Direction: 'in' | 'out'
+  PeerID: StableNodeId
+  /** As it was called then; "" when nobody knew. */
+  PeerName: string
+  /** Received: as it is called here. */
+  Name: string
+  /** What there was of it. */
+  Size: number
+  Started: TimeText
+  Finished: TimeText
+  /** `done`, or why it ended before. */
+  Result: string
+}

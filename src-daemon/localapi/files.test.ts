@@ -202,5 +202,11 @@ describe('[LA-9] file-put', () => {
     daemon.control.send({ Peers: at(true) })
     await vi.waitUntil(() => daemon.taildrop.queue.list.length === 0, { timeout: 10_000 })
     expect(seen).toEqual(['/v0/put/a%20b hello'])
+    const history = (await daemon.call('GET', 'pintail/transfers/history', { uid: 0 })).json
+    expect(history).toMatchObject([
+      { Direction: 'out', PeerID: 'n2', PeerName: 'host2', Name: 'a b', Size: 5, Result: 'done' },
+    ])
+    expect((await daemon.call('DELETE', 'pintail/transfers/history')).status).toBe(204)
+    expect((await daemon.call('GET', 'pintail/transfers/history')).json).toEqual([])
   })
 })

@@ -47,6 +47,8 @@ interface Arrival {
 export class Inbox {
   /** What is under way; the last call for a file says that it is done. */
   onIncoming: (files: readonly IncomingFile[]) => void = () => {}
+  /** One is over, well or not. */
+  onOver: (file: InboxFile, result: DropResult, startedWallMs: number) => void = () => {}
   /** Files came, or none is left. */
   onWaiting: (isWaiting: boolean) => void = () => {}
   readonly #o: InboxOptions
@@ -113,6 +115,7 @@ export class Inbox {
         },
       })
       this.#note(file, result)
+      this.onOver(file, result, arrival.startedWallMs)
       return result
     } finally {
       this.#arrivals.delete(key)

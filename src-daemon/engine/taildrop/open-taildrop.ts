@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import type { Log } from '../../io/log/log.ts'
 import type { Dialer } from '../../io/proxies/dialer-port.ts'
 import { openDropFolder } from '../../io/taildrop/folder.ts'
+import { Journal } from '../../io/taildrop/journal.ts'
 import { sendToPeer } from '../../io/taildrop/peer-client.ts'
 import { Spool } from '../../io/taildrop/spool.ts'
+import { History } from './history.ts'
 import { Inbox } from './inbox.ts'
 import { Outbox } from './outbox.ts'
 import { SendQueue } from './queue.ts'
@@ -36,5 +38,6 @@ export function openTaildrop({ stateFolder, taildropFolder: direct, dialer, ...w
       findTarget: (peer) => taildrop.findTarget(taildrop.view(), peer),
       send: (outgoing) => outbox.send(outgoing),
     })
-  return new Taildrop({ inbox, outbox, queue })
+  const history = new History(new Journal(join(stateFolder, 'transfers.jsonl'), world.log), world.wallMs)
+  return new Taildrop({ inbox, outbox, queue, history, wallMs: world.wallMs })
 }

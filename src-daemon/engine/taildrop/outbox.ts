@@ -28,6 +28,8 @@ export interface OutboxOptions {
 
 export class Outbox {
   onOutgoing: (files: readonly OutgoingFile[]) => void = () => {}
+  /** One is over, well or not. */
+  onOver: (outgoing: Outgoing, file: OutgoingFile, result: PeerSendResult) => void = () => {}
   readonly #o: OutboxOptions
   #files = new Map<string, OutgoingFile>()
   #running = new AbortController()
@@ -53,7 +55,8 @@ export class Outbox {
     this.onOutgoing([])
   }
 
-  async send({ target, id = this.#o.newId(), name, length, body, signal }: Outgoing): Promise<PeerSendResult> {
+  async send(outgoing: Outgoing): Promise<PeerSendResult> {
+    const { target, id = this.#o.newId(), name, length, body, signal } = outgoing
     const files = this.#files
     const file: OutgoingFile = {
       ID: id,
@@ -80,6 +83,7 @@ export class Outbox {
       },
     })
     update({ Finished: true, Succeeded: result.kind === 'answered' && result.status === 200 })
+    this.onOver(outgoing, files.get(id)!, result)
     this.#forgetOld()
     if (files === this.#files) this.#tell()
     const { kind: _kind, ...words } = result

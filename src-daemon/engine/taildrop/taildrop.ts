@@ -13,8 +13,10 @@ import {
   type TargetReason,
   whyNotTarget,
 } from '../../../src-protocol/machines/taildrop/who-may.ts'
-import { displayName, nodeAddresses, peerApiUrls } from '../node-text.ts'
+import type { PeerSendResult } from '../../io/taildrop/peer-client.ts'
+import { displayName, nodeAddresses, peerApiUrls, timeText } from '../node-text.ts'
 import { peerCapabilities } from '../peer-capabilities.ts'
+import type { History } from './history.ts'
 import type { Inbox } from './inbox.ts'
 import type { Outbox } from './outbox.ts'
 import type { QueueTarget, SendQueue } from './queue.ts'
@@ -27,6 +29,8 @@ export interface TaildropView {
 export interface TaildropOptions {
   readonly inbox: Inbox
   readonly outbox: Outbox
+  readonly history: History
+  readonly wallMs: () => number
   readonly queue: (taildrop: Taildrop) => SendQueue
 }
 
@@ -34,18 +38,32 @@ export class Taildrop {
   readonly inbox: Inbox
   readonly outbox: Outbox
   readonly queue: SendQueue
+  readonly history: History
   #owner: string | undefined
   /** News for the watchers. */
   tell: (fields: Partial<Notify>) => void = () => {}
   /** What is so now. */
   view: () => TaildropView = () => ({ netmap: undefined, isRunning: false })
 
-  constructor({ inbox, outbox, queue }: TaildropOptions) {
+  constructor({ inbox, outbox, queue, history, wallMs }: TaildropOptions) {
+    this.history = history
     this.inbox = inbox
     this.outbox = outbox
     outbox.onOutgoing = (OutgoingFiles) => this.tell({ OutgoingFiles: [...OutgoingFiles] })
     this.queue = queue(this)
     inbox.onIncoming = (IncomingFiles) => this.tell({ IncomingFiles: [...IncomingFiles] })
+    inbox.onOver = ({ name, sender }, result, startedWallMs) =>
+      void history.note({
+        ...{ Direction: 'in', PeerID: sender, PeerName: this.#nameOf(sender) },
+        Name: result.kind === 'done' ? result.name : name,
+        Size: 'bytes' in result ? result.bytes : 0,
+        ...{ Started: timeText(startedWallMs), Finished: timeText(wallMs()), Result: result.kind },
+      })
+    outbox.onOver = ({ target, name }, { Sent, Started }, result) =>
+      void history.note({
+        ...{ Direction: 'out', PeerID: target.Node.StableID, PeerName: displayName(target.Node) },
+        ...{ Name: name, Size: Sent, Started, Finished: timeText(wallMs()), Result: resultText(result) },
+      })
     inbox.onWaiting = () => this.tell({})
   }
 
@@ -61,6 +79,7 @@ export class Taildrop {
     this.#owner = owner
     this.inbox.setOwner(owner)
     this.queue.follow(owner)
+    this.history.follow(owner)
   }
 
   /** By name; a reason in words when there can be none at all. */
@@ -84,11 +103,22 @@ export class Taildrop {
     return target === undefined ? undefined : { target, isOnline: target.Node.Online !== false }
   }
 
+  #nameOf(stableId: string): string {
+    for (const peer of this.view().netmap?.peers.values() ?? [])
+      if (peer.StableID === stableId) return displayName(peer)
+    return ''
+  }
+
   close(): void {
     this.queue.close()
     this.outbox.reset()
     this.inbox.close()
   }
+}
+
+function resultText(result: PeerSendResult): string {
+  if (result.kind !== 'answered') return result.reason
+  return result.status === 200 ? 'done' : result.text.trim().slice(0, 200) || `status ${result.status}`
 }
 
 export function whyNot({ netmap, isRunning }: TaildropView, peer: Node): TargetReason {

@@ -6,12 +6,21 @@ import type { ApiRequest, RouteTable } from '../request.ts'
 
 export function transferRoutes(backend: Backend): RouteTable {
   return {
+    'pintail/transfers/history': {
+      GET: { needs: 'write', handle: async () => json((await backend.taildrop?.history.list()) ?? []) },
+      DELETE: { needs: 'write', handle: () => clear(backend) },
+    },
     'pintail/transfers': {
       GET: { needs: 'write', handle: () => json(backend.taildrop?.queue.list ?? []) },
       PUT: { needs: 'write', streamsBody: true, handle: (request) => add(backend, request) },
       DELETE: { needs: 'write', handle: (request) => cancel(backend, request) },
     },
   }
+}
+
+async function clear({ taildrop }: Backend): Promise<Reply> {
+  await taildrop?.history.clear()
+  return empty()
 }
 
 /** `?to=STABLE-ID&name=NAME`; answers when the bytes are on disk. */
