@@ -22,7 +22,7 @@ import type { OpenControl } from './control-port.ts'
 import { ControlSession } from './control-session.ts'
 import { Core, type CoreOptions, RefusedError } from './core.ts'
 import type { DnsService } from './dns/dns-service.ts'
-import { Explainer, type ExplainerParts } from './explain/explainer.ts'
+import { Explainer, type ExplainerParts, type ExplainOptions } from './explain/explainer.ts'
 import { factsOf } from './explain/from-core.ts'
 import { firstNotify } from './first-notify.ts'
 import type { Health } from './health.ts'
@@ -190,11 +190,14 @@ export class Backend {
   }
 
   /** Where traffic goes. undefined: too many ask at once. */
-  async explainRoute(question: RouteQuestion, mayAsk: boolean): Promise<RouteExplanation | 'unavailable' | undefined> {
+  async explainRoute(
+    question: RouteQuestion,
+    { mayAsk, signal }: Pick<ExplainOptions, 'mayAsk' | 'signal'>,
+  ): Promise<RouteExplanation | 'unavailable' | undefined> {
     if (this.#explainer === undefined) return 'unavailable'
     const facts = async () => factsOf(this.#core, this.subnetRoutes().Routes, await this.bypassReport())
     const ownDomain = magicDnsSuffix(this.#core.netmap?.self.Name ?? '')
-    return this.#explainer.explain({ question, facts, dns: this.dns, ownDomain, mayAsk })
+    return this.#explainer.explain({ question, facts, dns: this.dns, ownDomain, mayAsk, signal })
   }
 
   /** undefined: there is no such user. */

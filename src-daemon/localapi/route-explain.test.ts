@@ -84,3 +84,20 @@ test('[EXP-7] a name that others would be asked for is not looked up for whoever
   expect(Targets).toEqual([])
   expect(Names?.Problem).toContain('It was not looked up')
 })
+
+test('[EXP-1] for whoever has gone meanwhile nothing is looked at', async () => {
+  let looks = 0
+  const { read } = daemon.routeView
+  daemon.routeView = {
+    ...daemon.routeView,
+    read: (network) => {
+      looks++
+      return read(network)
+    },
+  }
+  const question = { To: '1.1.1.1', Kind: 'address', From: '', Uid: 0, Proto: '', Port: 0 } as const
+  expect(await daemon.backend.explainRoute(question, { mayAsk: false, signal: AbortSignal.abort() })).toBe(undefined)
+  expect(looks).toBe(0)
+  await daemon.backend.explainRoute(question, { mayAsk: false, signal: new AbortController().signal })
+  expect(looks).toBe(1)
+})

@@ -474,6 +474,16 @@ describe('[EXP-9] what else goes another way', () => {
       'Programs in work.slice bypass the exit node.',
     ])
     const theirs = await target('1.1.1.1', world, { uid: 1007 })
+    const inside = rule(4999, {
+      ...{ dst: '100.64.0.0', dstlen: 10, uid_start: 1007, uid_end: 1007 },
+      table: '52',
+      protocol: '152',
+    })
+    const withPeers: World = { ...world, rules: [inside, ...world.rules!], routes: [...EXIT, ...tunnel('100.64.0.7')] }
+    expect(await target('100.64.0.7', withPeers, { uid: 1007 })).toMatchObject({
+      Verdict: 'peer',
+      Peer: { Name: 'nas' },
+    })
     expect(short(theirs)).toEqual([
       'internet',
       '1.1.1.1 → eth0 via 192.168.1.1, because programs of this user bypass the exit node.',

@@ -32,6 +32,8 @@ export interface ExplainOptions {
   readonly ownDomain: string
   /** Names may be asked at other machines. */
   readonly mayAsk: boolean
+  /** Whoever asked has gone. */
+  readonly signal: AbortSignal
 }
 
 export class Explainer {
@@ -47,17 +49,18 @@ export class Explainer {
     return this.#parts.accounts.uidOf(user)
   }
 
-  /** undefined: too many wait already. */
+  /** undefined: too many wait already, or nobody waits for the answer any more. */
   async explain(options: ExplainOptions): Promise<RouteExplanation | undefined> {
     if (this.#waiting >= MAX_WAITING) return undefined
     this.#waiting++
-    const answer = this.#last.then(async () =>
-      explainRoute(options.question, {
+    const answer = this.#last.then(async () => {
+      if (options.signal.aborted) return undefined
+      return explainRoute(options.question, {
         facts: await options.facts(),
         view: this.#parts.view,
         lookUp: (name) => lookUp(name, options),
-      }),
-    )
+      })
+    })
     this.#last = answer.catch(() => {}) // the caller hears of it
     return answer.finally(() => this.#waiting--)
   }
