@@ -3,6 +3,7 @@
  * SIGTERM or SIGINT, 1 when it could not start or something broke that must not be survived.
  */
 import { readFileSync } from 'node:fs'
+import { setFlagsFromString } from 'node:v8'
 import { watchMask } from '../src-contract/localapi/notify.ts'
 import { openDataPath } from '../src-native/open-data-path.ts'
 import { addonMissing } from '../src-native/os-calls.ts'
@@ -53,6 +54,9 @@ const FWMARK = 0x80000
 const isRoot = process.getuid?.() === 0
 /** A service manager that has waited this long would kill us anyway; a helper may have to be started first. */
 const CLOSE_WITHIN_MS = isRoot ? 1_800 : 8_000
+
+/** Young garbage is gone in half a millisecond; waiting for helper threads that get no processor takes up to a hundred. */
+setFlagsFromString('--no-parallel-scavenge')
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
 const longVersion = `${version}-pintail`
