@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { app, clipboard, Notification, nativeTheme, powerMonitor, shell } from 'electron'
 import { LocalClient } from '../src-client/local-client.ts'
-import type { AppProblem, AppSettings } from '../src-contract/app/app-state.ts'
+import type { AppPhase, AppProblem, AppSettings } from '../src-contract/app/app-state.ts'
 import type { ExitChoice } from '../src-contract/app/exit.ts'
 import { type AppPush, type AppView, changesBetween } from '../src-contract/app/mirror.ts'
 import type { BridgePushes } from '../src-contract/bridge.ts'
@@ -160,13 +160,14 @@ class RunningApp {
   }
 
   #changed(): void {
-    const signInUrlBefore = this.#view.state.signInUrl
+    const before = this.#view.state
     this.#view = this.#makeView(this.#view)
     this.#rememberExit()
+    this.#tellBlocked(before.phase)
     this.#tray?.show(this.#view, this.#words)
     this.#schedulePush()
     const { signInUrl } = this.#view.state
-    if (this.#wantsSignInPage && signInUrl !== '' && signInUrl !== signInUrlBefore) {
+    if (this.#wantsSignInPage && signInUrl !== '' && signInUrl !== before.signInUrl) {
       this.#wantsSignInPage = false
       this.#openSignInPage().catch((error: unknown) => log('warn', 'the sign-in page was not opened', error))
     }
@@ -178,6 +179,16 @@ class RunningApp {
     if (now.kind !== 'on' || recentExits[0] === now.id) return
     const others = recentExits.filter((id) => id !== now.id)
     this.#settings.set({ recentExits: [now.id, ...others].slice(0, RECENT_EXITS) })
+  }
+
+  /** Whoever looks at the window sees it there. */
+  #tellBlocked(before: AppPhase): void {
+    const { phase, exit } = this.#view.state
+    if (phase !== 'blocked' || before === 'blocked' || exit.now.kind !== 'blocked' || this.#window.isVisible) return
+    const { t } = this.#words
+    this.#notice(t('exit.blockedTitle'), t(`exitBlocked.${exit.now.why}`, { name: exit.now.name }), () =>
+      this.#navigate({ to: 'exit-node' }),
+    )
   }
 
   #chooseExit(choice: ExitChoice): Promise<void> {
@@ -379,8 +390,10 @@ class RunningApp {
     return code === 'daemon' || code === 'server' ? message : this.#words.t(`problem.${code}`)
   }
 
-  #notice(title: string, body = ''): void {
-    if (Notification.isSupported())
-      new Notification({ title, body, icon: join(this.#places.assetFolder, 'icon.png') }).show()
+  #notice(title: string, body = '', onClick = () => this.#window.show()): void {
+    if (!Notification.isSupported()) return
+    const notice = new Notification({ title, body, icon: join(this.#places.assetFolder, 'icon.png') })
+    notice.on('click', onClick)
+    notice.show()
   }
 }

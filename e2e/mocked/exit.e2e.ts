@@ -1,10 +1,11 @@
 /** Exit nodes: pick, switch, check, undo, by mouse and by keyboard alone; blocked; the tray's rows. J3, J4, J5. */
 import AxeBuilder from '@axe-core/playwright'
 import type { Page } from '@playwright/test'
+import type { PrefixText } from '../../src-contract/ids.ts'
 import { AppWindow } from '../pages/window.ts'
 import { menuText, TrayHost } from '../tray-watcher.ts'
 import type { FakeDaemon } from './fake-daemon.ts'
-import { withExitNodes } from './fake-network.ts'
+import { fakeNode, withExitNodes, withNetworks } from './fake-network.ts'
 import { expect, test, type World } from './world.ts'
 
 const NAS = 'n21CNTRL'
@@ -141,6 +142,35 @@ test('J5 and what happens when it fails; a daemon that refuses is quoted', async
   daemon.isReadOnly = true
   await row(page, 'office-gateway').click()
   await expect(page.getByRole('alert')).toContainText('may not change the network')
+})
+
+test('the company’s VPN is asked about where the exit node swallows it; hostile names break nothing', async ({
+  world,
+}) => {
+  const names = ['<img src=x onerror=alert(1)>', '😀'.repeat(255), '\u202egnp.exe', 'a'.repeat(5000)]
+  const { page, daemon, complaints } = await open(world, {}, (fake) => {
+    withNetworks(fake)
+    fake.routes.preview = undefined
+    const nas = fake.nodes.get(NAS)
+    for (const [at, name] of names.entries()) {
+      const node = { ...fakeNode(60 + at, { name: 'x', routes: ['0.0.0.0/0', '::/0'] }), Name: `${name}.` }
+      fake.nodes.set(node.StableID, node)
+    }
+    if (nas === undefined) throw new Error('no nas')
+    const route = { Prefix: '10.66.0.0/16' as PrefixText, Via: NAS, Online: true, InUse: true, Reason: '' as const }
+    fake.routes.routes.Routes.push({ ...route, ViaName: names[2] ?? '' })
+  })
+  await expect(page.getByText('wt0 has')).toHaveCount(0)
+  await row(page, 'nas-home').first().click()
+  await page.getByRole('button', { name: 'Bypass everything that belongs to wt0' }).click()
+  await expect(page.getByText('wt0 has')).toHaveCount(0)
+  expect(daemon.routes.bypass.Setting.Interfaces).toContain('wt0')
+  expect(await page.evaluate(() => document.querySelector('.page')?.scrollWidth)).toBeLessThanOrEqual(830)
+  await new AppWindow(page).go('Routes')
+  await expect(page.getByText('10.66.0.0/16')).toBeVisible()
+  expect(await page.locator('main').textContent()).not.toContain('\u202e')
+  expect(await page.locator('img').count()).toBe(0)
+  expect(complaints).toEqual([])
 })
 
 test('nobody offers one: what it is, and how to become one', async ({ world }) => {

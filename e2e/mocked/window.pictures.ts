@@ -126,6 +126,8 @@ for (const [theme, language] of [
     await page.getByText('nas-home').first().click()
     await page.locator('.check-line').nth(2).waitFor()
     await page.getByRole('row').filter({ hasText: 'SE' }).first().click()
+    await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.setSize(1040, 980))
+    await page.locator('.page').evaluate((element) => element.scrollTo(0, 0))
     await shoot(page, `exit-node-${theme}`)
     await app.evaluate(({ BrowserWindow }) => BrowserWindow.getAllWindows()[0]?.setSize(1040, 1400))
     await shoot(page, `exit-node-tall-${theme}`)

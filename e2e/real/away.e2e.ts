@@ -137,6 +137,7 @@ test('a stock daemon: the exit node is chosen and left alike; what it has not is
   await expect(page.getByText('Not available with this service.')).toBeVisible()
   await page.keyboard.press('Control+e')
   await expect.poll(() => away.routeGet(SITE), within).toBe('eth0 main')
+  await expect(window.stateWord).not.toContainText('exit1', within) // the app has heard of it, too
   await page.keyboard.press('Control+e')
   await expect.poll(() => away.routeGet(SITE), within).toBe('tailscale0 52')
 })

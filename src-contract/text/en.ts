@@ -138,6 +138,7 @@ export const en = {
     measuring: 'measuring…',
     noLatency: 'no answer',
     distance: 'about {{distance}} away',
+    near: 'nearby',
     distanceHint: 'These servers take no pings; the distance from your nearest relay is shown instead.',
     places_one: '{{count}} city',
     places_other: '{{count}} cities',

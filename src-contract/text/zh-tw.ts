@@ -138,6 +138,7 @@ export const zhTw: Catalogue = {
     measuring: '測量中…',
     noLatency: '沒有回應',
     distance: '距離約 {{distance}}',
+    near: '就在附近',
     distanceHint: '這些伺服器不回應 Ping，因此顯示與最近中繼站的距離。',
     places_other: '{{count}} 個城市',
     servers_other: '{{count}} 台伺服器',

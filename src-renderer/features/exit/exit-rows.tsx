@@ -18,6 +18,9 @@ interface RowProps {
   readonly isInUse?: boolean
 }
 
+/** A relay and a server of the same city. */
+const NEAR_KM = 50
+
 function Row({ lead, name, hint, end, isInUse = false }: RowProps) {
   const { t } = useText()
   return (
@@ -146,7 +149,9 @@ function Latency({ node }: { node: ExitNode }) {
 
 function Distance({ km }: { km: number | null }) {
   const { t, kilometres } = useText()
-  return km === null ? null : <span className="hint">{t('exit.distance', { distance: kilometres(km) })}</span>
+  if (km === null) return null
+  const words = km < NEAR_KM ? t('exit.near') : t('exit.distance', { distance: kilometres(km) })
+  return <span className="hint">{words}</span>
 }
 
 export function CountryRow({

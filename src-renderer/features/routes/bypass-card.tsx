@@ -4,12 +4,10 @@ import type { BypassView } from '../../../src-contract/app/network.ts'
 import { useApp } from '../../daemon/mirror.ts'
 import { useText } from '../../text/i18n.ts'
 import { Icon } from '../../ui/icons.tsx'
-import { Message } from '../../ui/message.tsx'
-import { bypassKinds, isMissing, withEntry, withoutEntry } from './bypass-entry.ts'
+import { bypassKinds, isMissing, withoutEntry } from './bypass-entry.ts'
 import { BypassField } from './bypass-field.tsx'
+import { BypassSuggestions } from './bypass-suggestions.tsx'
 import { useEdit, useEdits } from './edits.ts'
-
-const SHOWN_PREFIXES = 3
 
 export function BypassCard({ bypass }: { bypass: BypassView | null }) {
   const { t } = useText()
@@ -24,7 +22,7 @@ export function BypassCard({ bypass }: { bypass: BypassView | null }) {
         <p className="muted">{t('routes.unavailable')}</p>
       ) : (
         <>
-          <Suggestions bypass={bypass} />
+          <BypassSuggestions bypass={bypass} />
           <Entries bypass={bypass} />
           <BypassField setting={bypass.setting} />
           {isExitInUse ? <InEffect bypass={bypass} /> : <p className="hint">{t('bypass.unused')}</p>}
@@ -32,32 +30,6 @@ export function BypassCard({ bypass }: { bypass: BypassView | null }) {
       )}
     </section>
   )
-}
-
-function Suggestions({ bypass }: { bypass: BypassView }) {
-  const { t } = useText()
-  const { submit } = useEdit()
-  const isRunning = useEdits((store) => store.isRunning)
-  return bypass.suggestions.map(({ interface: name, prefixes }) => {
-    const shown = prefixes.slice(0, SHOWN_PREFIXES).join(', ')
-    const hidden = prefixes.length - SHOWN_PREFIXES
-    const list = hidden > 0 ? t('bypass.moreNetworks', { list: shown, count: hidden }) : shown
-    return (
-      <Message key={name} kind="info">
-        <p>{t('bypass.suggestion', { name, prefixes: list })}</p>
-        <div className="message-actions">
-          <Button
-            className="button"
-            aria-label={t('bypass.acceptLabel', { name })}
-            isDisabled={isRunning}
-            onPress={() => void submit({ kind: 'bypass', setting: withEntry(bypass.setting, 'Interfaces', name) })}
-          >
-            {t('bypass.accept')}
-          </Button>
-        </div>
-      </Message>
-    )
-  })
 }
 
 function Entries({ bypass: { setting, missing } }: { bypass: BypassView }) {
