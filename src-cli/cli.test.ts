@@ -570,6 +570,7 @@ Capabilities:
     expect((await pintailCli('exit-node list --filter=X')).err).toBe('no exit nodes found for "X"\n')
     daemon.answers.set('GET suggest-exit-node', () => [200, { ID: 'n2', Name: 'nas.example.ts.net.' }])
     expect((await pintailCli('exit-node suggest')).out).toMatch(/^Suggested exit node: nas\.example\.ts\.net\n/)
+    expect((await pintailCli('exit-node suggest nas')).err).toBe('too many non-flag arguments: ["nas"]\n')
   })
 })
 

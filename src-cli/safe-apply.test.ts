@@ -93,6 +93,18 @@ const changed = (): unknown => daemon.bodies.get('POST pintail/changes')
 const orders = (): string[] =>
   daemon.asked.filter((what) => /^(POST|PATCH|PUT)/.test(what) && !what.endsWith('check-prefs'))
 
+test('[CLI-7] the same exit node, and no longer by itself, is a change that is shown', async () => {
+  const Settings = [{ Name: 'AutoExitNode' as const, Before: 'any', After: '' }]
+  const same = { Before: exit('n2', 'nas'), After: exit('n2', 'nas') }
+  const Diff = { ...preview.Diff, Settings, ExitNode: same, Firewall: { Before: firewall, After: firewall } }
+  preview = {
+    ...preview,
+    Diff: { ...Diff, Bypass: unchanged, Routes: unchanged, Dns: { ...Diff.Dns, Split: unchanged } },
+  }
+  preview = { ...preview, Warnings: [] }
+  expect((await pintailCli('set --exit-node=nas --dry-run')).out).toBe('exit node: nas (auto:any) → nas\n')
+})
+
 describe('[CLI-7] the deadline', () => {
   test('over SSH through the network it is the default, and says what to type', async () => {
     const { code, err } = await pintailCli('set --shields-up', SSH)

@@ -78,7 +78,7 @@ async function change(
   call: Invocation,
   edit: (now: BypassSetting, words: BypassSetting) => BypassSetting,
 ): Promise<number> {
-  if (call.args.length === 0) throw new CommandError(`name an entry: ${call.path} 10.0.0.0/16`)
+  if (call.args.length === 0) throw new CommandError(`name an entry: pintail ${call.path} 10.0.0.0/16`)
   const client: LocalClient = await call.connect()
   const { Setting } = await readBypass(client)
   const Bypass = edit(Setting, parseBypassText(call.args.join(',')))
@@ -92,13 +92,12 @@ function merge(now: BypassSetting, more: BypassSetting): BypassSetting {
 }
 
 function without(now: BypassSetting, less: BypassSetting): BypassSetting {
-  const gone = new Set(bypassText(less).split(','))
-  return parseBypassText(
-    bypassText(now)
-      .split(',')
-      .filter((entry) => !gone.has(entry))
-      .join(','),
-  )
+  const entries = bypassText(now).split(',')
+  const gone = bypassText(less).split(',')
+  const unknown = gone.filter((entry) => !entries.includes(entry))
+  if (unknown.length > 0)
+    throw new CommandError(`not in the bypass: ${unknown.join(', ')}; "pintail bypass list" shows what is`)
+  return parseBypassText(entries.filter((entry) => !gone.includes(entry)).join(','))
 }
 
 function say({ flags, terminal }: Invocation, report: BypassReport): void {

@@ -247,16 +247,17 @@ describe('pintail dns query', () => {
 
       Ask this machine's resolver
 
-      Asks the resolver of the daemon directly, whatever the system asks, and shows who answered: nobody
-      (the name is of this network), or a server. Types: A (default), AAAA, ALL, CNAME, HINFO, MX, NS,
-      PTR, SOA, SRV, TXT.
+      Asks the resolver of the daemon directly, whatever the system asks, and shows who answered: the
+      daemon itself (the name is of this network), or a server. A name without a dot is a machine of this
+      network; "com." is taken as it is. Types: A (default), AAAA, ALL, CNAME, HINFO, MX, NS, PTR, SOA,
+      SRV, TXT.
 
       Options:
         -h, --help      show this help
         --json[=false]  print JSON (default false)
 
       Examples:
-        $ pintail dns query nas.example.net
+        $ pintail dns query nas
         $ pintail dns query example.com MX
         $ pintail dns query --json nas.example.net AAAA
 
@@ -268,7 +269,7 @@ describe('pintail dns query', () => {
     expect((await dns('query nas.tail.example')).out).toMatchInlineSnapshot(`
       "DNS query for "nas.tail.example" (A) using internal resolver:
 
-      Multiple resolvers available:
+      Answered here: the name belongs to this network.
 
       Response code: RCodeSuccess
 
@@ -296,13 +297,24 @@ describe('pintail dns query', () => {
     expect((await dns('query nobody.tail.example')).out).toMatchInlineSnapshot(`
       "DNS query for "nobody.tail.example" (A) using internal resolver:
 
-      Multiple resolvers available:
+      Answered here: the name belongs to this network.
 
       Response code: RCodeNameError
 
       No answers were returned.
       "
     `)
+  })
+  test('a name without a dot is a machine; with one at its end it is taken as it is', async () => {
+    says(nas)
+    const suffix = daemon.status.CurrentTailnet?.MagicDNSSuffix
+    expect((await dns('query nas')).out).toMatch(new RegExp(`^DNS query for "nas.${suffix}" [^]*\\nnas.${suffix}. `))
+    expect((await dns('query com.')).out).toContain('DNS query for "com." (A)')
+    daemon.status = { ...daemon.status, CurrentTailnet: null }
+    says({ rcode: 2 })
+    const { out } = await dns('query nas')
+    expect(out).toContain('DNS query for "nas" (A)')
+    expect(out).toContain('\nNo resolver is known that could be asked; see "pintail dns status".\n')
   })
   test('--json', async () => {
     says(nas, ['10.0.0.53'])

@@ -51,10 +51,10 @@ export const dns: Verb = {
       name: 'query',
       summary: "Ask this machine's resolver",
       details:
-        'Asks the resolver of the daemon directly, whatever the system asks, and shows who answered: nobody (the name is of this network), or a server. Types: A (default), AAAA, ALL, CNAME, HINFO, MX, NS, PTR, SOA, SRV, TXT.',
+        'Asks the resolver of the daemon directly, whatever the system asks, and shows who answered: the daemon itself (the name is of this network), or a server. A name without a dot is a machine of this network; "com." is taken as it is. Types: A (default), AAAA, ALL, CNAME, HINFO, MX, NS, PTR, SOA, SRV, TXT.',
       args: '<name> [type]',
       examples: [
-        'pintail dns query nas.example.net',
+        'pintail dns query nas',
         'pintail dns query example.com MX',
         'pintail dns query --json nas.example.net AAAA',
       ],
@@ -123,10 +123,11 @@ async function orUndefined<T>(answer: Promise<T>): Promise<T | undefined> {
 }
 
 async function query({ args, connect, flags, terminal }: Invocation): Promise<number> {
-  const [name, type = 'A', ...rest] = args
-  if (name === undefined) throw new CommandError('missing required argument: name')
+  const [typed, type = 'A', ...rest] = args
+  if (typed === undefined) throw new CommandError('missing required argument: name')
   if (rest.length > 0) throw new CommandError(`unexpected extra arguments: ${rest.join(' ')}`)
   const client = await connect()
+  const name = typed.includes('.') ? typed : await machineName(client, typed)
   let reply: DnsQueryReply
   try {
     reply = (await client.json('GET', 'dns-query', {
@@ -157,7 +158,7 @@ async function query({ args, connect, flags, terminal }: Invocation): Promise<nu
     return 0
   }
   terminal.out(`DNS query for ${quote(name)} (${type}) using internal resolver:\n\n`)
-  terminal.out(resolversText(resolvers))
+  terminal.out(resolvers.length === 0 ? nobodyText(code) : resolversText(resolvers))
   terminal.out(`\nResponse code: ${code}\n\n`)
   if (code !== 'RCodeSuccess') {
     terminal.out('No answers were returned.\n')
@@ -169,6 +170,18 @@ async function query({ args, connect, flags, terminal }: Invocation): Promise<nu
   const lines = [head, head.map((word) => '-'.repeat(word.length)), ...rows].map((row) => row.join('\t'))
   terminal.out(`${alignTabs(lines.join('\n'), { padding: 2 })}\n\n`)
   return 0
+}
+
+/** As programs of this system complete it. */
+async function machineName(client: LocalClient, name: string): Promise<string> {
+  const suffix = (await client.status({ peers: false })).CurrentTailnet?.MagicDNSSuffix ?? ''
+  return suffix === '' ? name : `${name}.${suffix}`
+}
+
+function nobodyText(code: string): string {
+  return code === 'RCodeServerFailure'
+    ? 'No resolver is known that could be asked; see "pintail dns status".\n'
+    : 'Answered here: the name belongs to this network.\n'
 }
 
 function resolversText(resolvers: DnsQueryReply['Resolvers']): string {

@@ -4,7 +4,7 @@ import { LocalApiError } from '../../src-client/local-api-error.ts'
 import type { PeerStatus, Status } from '../../src-contract/localapi/status.ts'
 import { quote } from '../text/quote.ts'
 import { alignTabs } from '../text/table.ts'
-import { CommandError, type Verb } from '../verb.ts'
+import { CommandError, refuseArgs, type Verb } from '../verb.ts'
 import { lastSeen, sortedPeers } from './status-text.ts'
 
 export const exitNode: Verb = {
@@ -27,7 +27,9 @@ export const exitNode: Verb = {
       name: 'suggest',
       summary: 'Suggest the best available exit node',
       examples: ['pintail exit-node suggest'],
-      async run({ connect, terminal }) {
+      async run(call) {
+        refuseArgs(call)
+        const { connect, terminal } = call
         try {
           const { ID, Name } = await (await connect()).suggestExitNode()
           const name = Name.replace(/\.$/, '')

@@ -2,6 +2,7 @@
 import { LocalApiError } from '../../src-client/local-api-error.ts'
 import type { LocalClient } from '../../src-client/local-client.ts'
 import { type BypassReport, type BypassSetting, emptyBypass } from '../../src-contract/localapi/bypass.ts'
+import { parsePrefix, prefixText } from '../../src-protocol/wire/ip.ts'
 import { CommandError } from '../verb.ts'
 
 const PREFIXES: { readonly [word: string]: keyof BypassSetting } = {
@@ -10,17 +11,26 @@ const PREFIXES: { readonly [word: string]: keyof BypassSetting } = {
   cgroup: 'Cgroups',
 }
 
-/** Only sorted into kinds here; the daemon says what is wrong with an entry. */
+/** Sorted into kinds, in the form in which the daemon keeps them; it says what is wrong with an entry. */
 export function parseBypassText(text: string): BypassSetting {
   const setting = structuredClone(emptyBypass)
   for (const word of text.split(',').map((part) => part.trim())) {
     if (word === '') continue
     const [, prefix, rest] = /^(interface|user|cgroup):(.*)$/.exec(word) ?? []
     if (prefix !== undefined && rest !== undefined) setting[PREFIXES[prefix]!].push(rest)
-    else if (word.includes('/') || word.includes(':') || /^[\d.]+$/.test(word)) setting.Prefixes.push(word)
-    else setting.Suffixes.push(word)
+    else if (word.includes(':') && !/^[\da-f:./]+$/i.test(word))
+      throw new CommandError(
+        `bypass: ${JSON.stringify(word)} is none of NETWORK, *.DOMAIN, interface:NAME, user:NAME, cgroup:PATH`,
+      )
+    else if (word.includes('/') || word.includes(':') || /^[\d.]+$/.test(word)) setting.Prefixes.push(plainPrefix(word))
+    else setting.Suffixes.push(word.toLowerCase().replace(/^\*?\.|\.$/g, ''))
   }
   return setting
+}
+
+function plainPrefix(word: string): string {
+  const prefix = parsePrefix(word.includes('/') ? word : `${word}/${word.includes(':') ? 128 : 32}`)
+  return prefix.ok ? prefixText(prefix.value) : word
 }
 
 export function bypassText(setting: BypassSetting): string {

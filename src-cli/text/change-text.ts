@@ -17,7 +17,11 @@ export function diffText(diff: ChangeDiff): string {
   const { Connected, ExitNode, Firewall, Dns } = diff
   const lines = [
     ...fromTo('connection', stateText(Connected.Before), stateText(Connected.After)),
-    ...fromTo('exit node', exitText(ExitNode.Before), exitText(ExitNode.After)),
+    ...fromTo(
+      'exit node',
+      exitText(ExitNode.Before) + autoText(diff, 'Before'),
+      exitText(ExitNode.After) + autoText(diff, 'After'),
+    ),
     ...fromTo('incoming connections', shieldText(Firewall.Before.ShieldsUp), shieldText(Firewall.After.ShieldsUp)),
     ...(Connected.Before && Connected.After
       ? [
@@ -87,6 +91,12 @@ function routeText({ Prefix, Way, ViaName }: RouteLine): string {
 
 function exitText({ ID, Name, Blocked }: ExitNodeView): string {
   return ID === '' ? 'none' : Blocked ? `${Name || ID} (cannot be used)` : Name || ID
+}
+
+/** The same machine may stay, and yet no longer by itself. */
+function autoText({ Settings }: ChangeDiff, when: 'Before' | 'After'): string {
+  const word = Settings.find(({ Name }) => Name === 'AutoExitNode')?.[when]
+  return typeof word === 'string' && word !== '' ? ` (auto:${word})` : ''
 }
 
 function whereText(servers: readonly string[]): string {

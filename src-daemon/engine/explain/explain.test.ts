@@ -221,6 +221,13 @@ describe('[EXP-3] [EXP-4] the verdict, and who lost', () => {
     expect(swallowed.Peer).toMatchObject({ Name: 'tahoe', Path: 'direct', Over: '203.0.113.7:41641', Others: [] })
   })
 
+  test('a network around us that the exit node has with everything else is the exit node’s', async () => {
+    const mine = rule(5000, { dst: '192.168.0.0', dstlen: 16, table: '254', protocol: '152' })
+    const routes = [...EXIT, ...tunnel('192.168.1.0/24')]
+    const found = await target('192.168.1.9', { rules: [mine, ...BASE_RULES], routes, facts: throughTahoe })
+    expect(lost(found)).toContainEqual(['exit-node', 'tahoe', '192.168.1.0/24', 'bypassed'])
+  })
+
   test('a rule of somebody else is not called ours', async () => {
     const theirs = rule(5000, { dst: '10.0.0.0', dstlen: 16, table: '254' })
     const found = await target('10.0.1.100', { rules: [theirs, ...BASE_RULES], routes: EXIT, facts: throughTahoe })

@@ -96,9 +96,11 @@ function candidateOf(
   const base = { Prefix: route.text, Interface: hop?.interfaceName ?? '', Table: route.table, Node: '' }
   if (hop === undefined) return { ...base, Kind: 'route', Name: route.type }
   if (hop.interfaceName === facts.tunName) {
-    const owner = owners.of(route.text)
+    const exact = owners.of(route.text)
+    // A network around us that goes to the exit node with everything else has no machine of its own.
+    const owner = exact ?? owners.find(route.prefix.ip)
     const name = owner === undefined ? '' : displayName(owner.node)
-    if (route.prefix.bits === 0) {
+    if (route.prefix.bits === 0 || (exact === undefined && (owner === undefined || owner.bits === 0))) {
       const away = facts.exit.kind === 'blocked' ? facts.exit.name : ''
       return { ...base, Kind: 'exit-node', Name: name || away, Node: owner?.node.StableID ?? '' }
     }

@@ -65,7 +65,7 @@ function prefixes(value: unknown): Decoded<PrefixText[]> {
   const found: PrefixText[] = []
   for (const text of value) {
     const prefix = typeof text === 'string' ? parsePrefix(text) : bad('')
-    if (!prefix.ok) return bad(`not a route: ${JSON.stringify(text).slice(0, 60)}`)
+    if (!prefix.ok) return bad(`${JSON.stringify(text)?.slice(0, 60)} is not a network such as 192.168.1.0/24`)
     found.push(prefixText(prefix.value))
   }
   return ok(found)
