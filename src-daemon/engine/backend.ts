@@ -201,7 +201,7 @@ export class Backend {
   }
 
   /** undefined: there is no such user. */
-  async uidOf(user: string): Promise<number | undefined> {
+  async uidOf(user: string): Promise<number | undefined | 'busy'> {
     return this.#explainer?.uidOf(user)
   }
 

@@ -65,6 +65,7 @@ test('[EXP-1] sixteen may wait; the next is told to come again', async () => {
   for (const answer of waiting) void answer.then(({ status, text }) => status === 503 && refused.push(text))
   await expect.poll(() => refused.length, { timeout: 10_000 }).toBe(4)
   expect(refused[0]).toContain('try again')
+  expect((await explain('to=1.1.1.1&user=build')).status, 'nor is a user looked up').toBe(503)
   release()
   const all = (await Promise.all(waiting)).map(({ status }) => status)
   expect(all.filter((status) => status === 200)).toHaveLength(16)

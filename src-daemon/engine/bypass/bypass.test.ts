@@ -192,6 +192,26 @@ describe('in step with what is around', () => {
     bypass.close()
   })
 
+  test('[BYP-5] many who ask at once cost one look', async () => {
+    let reads = 0
+    const faces: ForeignInterface[] = [{ name: 'wt0', isTunnel: true, prefixes: ['10.0.0.0/16'] }]
+    const read = async (): Promise<ForeignInterface[]> => {
+      reads++
+      await new Promise((resolve) => setImmediate(resolve))
+      return faces
+    }
+    const accounts = { uidOf: async () => undefined }
+    const bypass = new Bypass({ routes: { read }, accounts, now: () => 0, log: silentLog })
+    const answers = await Promise.all(Array.from({ length: 200 }, () => bypass.suggestions()))
+    expect(new Set(answers.map((one) => JSON.stringify(one)))).toEqual(
+      new Set(['[{"Interface":"wt0","Prefixes":["10.0.0.0/16"]}]']),
+    )
+    expect(reads).toBe(1)
+    await bypass.suggestions()
+    expect(reads).toBe(2)
+    bypass.close()
+  })
+
   test('[BYP-6] no VPN pulls the network itself, or the internet in halves, out of the tunnel', async () => {
     const { bypass, around } = open()
     const prefixes = ['0.0.0.0/1', '128.0.0.0/1', '100.0.0.0/8', '100.64.9.0/24', 'fd7a:115c:a1e0::/64', '8000::/1']

@@ -33,6 +33,7 @@ export class Bypass {
   #current: RouterBypass = plainRouterConfig.bypass
   #timer: NodeJS.Timeout | undefined
   #looking: Promise<void> | undefined
+  #reading: Promise<readonly ForeignInterface[]> | undefined
 
   constructor(parts: BypassParts) {
     this.#parts = parts
@@ -61,7 +62,7 @@ export class Bypass {
   async preview(setting: BypassSetting, isUsed: boolean): Promise<RouterBypass> {
     if (setting === this.#setting && isUsed === this.#isUsed) return this.#current
     if (!isUsed) return plainRouterConfig.bypass
-    const interfaces = setting.Interfaces.length > 0 ? await this.#parts.routes.read() : []
+    const interfaces = setting.Interfaces.length > 0 ? await this.#read() : []
     return this.#meaning(setting, interfaces, await this.#uidsOf(setting.Users))
   }
 
@@ -91,7 +92,7 @@ export class Bypass {
 
   async suggestions(): Promise<BypassSuggestion[]> {
     const taken = new Set(this.#setting?.Interfaces)
-    return (await this.#parts.routes.read())
+    return (await this.#read())
       .map((face) => ({ ...face, prefixes: face.prefixes.filter(mayPassWithInterface) }))
       .filter(({ name, isTunnel, prefixes }) => isTunnel && prefixes.length > 0 && !taken.has(name))
       .map(({ name, prefixes }) => ({ Interface: name, Prefixes: prefixes }))
@@ -100,6 +101,14 @@ export class Bypass {
   close(): void {
     clearInterval(this.#timer)
     this.#isUsed = false
+  }
+
+  /** Other programs are asked, so anybody who may ask us shares an answer that is on its way. */
+  #read(): Promise<readonly ForeignInterface[]> {
+    this.#reading ??= this.#parts.routes.read().finally(() => {
+      this.#reading = undefined
+    })
+    return this.#reading
   }
 
   /** Looks around; one look at a time. */
@@ -113,7 +122,7 @@ export class Bypass {
   async #lookOnce(): Promise<void> {
     const { Interfaces = [], Users = [] } = this.#setting ?? {}
     try {
-      if (Interfaces.length > 0) this.#interfaces = await this.#parts.routes.read()
+      if (Interfaces.length > 0) this.#interfaces = await this.#read()
       this.#uids = await this.#uidsOf(Users)
     } catch (error) {
       this.#parts.log.warn('bypass-look', { error: errorText(error) }) // what was seen last holds until the next look

@@ -14,7 +14,7 @@ import { nodeCrypto } from '../../../src-protocol/crypto/node-crypto.ts'
 import { foldMapResponse } from '../../../src-protocol/machines/netmap.ts'
 import { decodeDns, decodeDnsQuery, encodeDnsQuery, encodeDnsReply } from '../../../src-protocol/wire/dns.ts'
 import { addressRecord, decodeRecordData } from '../../../src-protocol/wire/dns-record.ts'
-import { encodeUdpPacket, parsePacket } from '../../../src-protocol/wire/packet.ts'
+import { encodeTcpPacket, encodeUdpPacket, parsePacket, tcpFlag } from '../../../src-protocol/wire/packet.ts'
 import { keepCertificate } from '../../../src-server/relay/certificate.ts'
 import { MemoryOsDns } from '../../io/dns/memory.ts'
 import { createLog } from '../../io/log/log.ts'
@@ -302,6 +302,21 @@ test('[DNS-14] a question asked again is answered to whoever asks it now, and to
   ])
   expect(dns.packets).toHaveLength(3)
   expect(told).toEqual(['100.64.0.2', '100.64.0.2', '100.64.0.2'])
+})
+
+test('[BYP-3] what programs are told over TCP is heard, too', () => {
+  const dns = service({ Proxied: true })
+  const told: string[] = []
+  dns.onAnswer = (bytes) => told.push(outcome(bytes))
+  const flow = { src: Uint8Array.of(100, 64, 0, 1), dst: Uint8Array.of(100, 100, 100, 100), srcPort: 4242, dstPort: 53 }
+  dns.handlePacket(encodeTcpPacket(flow, { flags: tcpFlag.syn, seq: 1, ack: 0 }))
+  const opened = dns.packets[0]!
+  const theirSeq = new DataView(opened.buffer, opened.byteOffset).getUint32(24)
+  const query = encodeDnsQuery(7, 'nas.tail.example', 1)!
+  const payload = Uint8Array.of(0, query.length, ...query)
+  const ack = (theirSeq + 1) >>> 0
+  dns.handlePacket(encodeTcpPacket(flow, { flags: tcpFlag.ack | tcpFlag.psh, seq: 2, ack, payload }))
+  expect(told).toEqual(['100.64.0.2'])
 })
 
 test('[DNS-15] whether the system asks us: heard as a packet, told as trouble, and gone when mended', async () => {

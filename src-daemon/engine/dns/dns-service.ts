@@ -213,9 +213,10 @@ export class DnsService {
       if (effect.kind === 'packet') this.#o.writeToHost(effect.bytes)
       else {
         if (this.#systemAsks?.isWaiting === true) this.#systemAsks.hear(effect.bytes)
-        this.#ask(effect.bytes, 'stream', (answer) =>
-          this.#performTcp(this.#tcp.answer(effect.connection, answer, this.#o.now())),
-        )
+        this.#ask(effect.bytes, 'stream', (answer) => {
+          this.onAnswer(answer)
+          this.#performTcp(this.#tcp.answer(effect.connection, answer, this.#o.now()))
+        })
       }
     }
     this.#arm()

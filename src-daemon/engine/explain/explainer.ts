@@ -45,15 +45,14 @@ export class Explainer {
     this.#parts = parts
   }
 
-  uidOf(user: string): Promise<number | undefined> {
-    return this.#parts.accounts.uidOf(user)
+  /** A directory may be asked for it: in turn, too. */
+  uidOf(user: string): Promise<number | undefined | 'busy'> {
+    return this.#inTurn(() => this.#parts.accounts.uidOf(user))
   }
 
   /** undefined: too many wait already, or nobody waits for the answer any more. */
   async explain(options: ExplainOptions): Promise<RouteExplanation | undefined> {
-    if (this.#waiting >= MAX_WAITING) return undefined
-    this.#waiting++
-    const answer = this.#last.then(async () => {
+    const answer = await this.#inTurn(async () => {
       if (options.signal.aborted) return undefined
       return explainRoute(options.question, {
         facts: await options.facts(),
@@ -61,6 +60,13 @@ export class Explainer {
         lookUp: (name) => lookUp(name, options),
       })
     })
+    return answer === 'busy' ? undefined : answer
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T | 'busy'> {
+    if (this.#waiting >= MAX_WAITING) return 'busy'
+    this.#waiting++
+    const answer = this.#last.then(work)
     this.#last = answer.catch(() => {}) // the caller hears of it
     return answer.finally(() => this.#waiting--)
   }

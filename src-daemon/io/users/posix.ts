@@ -7,6 +7,8 @@ import type { UserAccounts } from './port.ts'
 
 const GETENT = '/usr/bin/getent'
 const KEEP_MS = 5_000
+/** The operator, users of the bypass, and whoever is asked about. */
+const MAX_KEPT = 256
 const RUN_LIMIT_MS = 3_000
 const USER_NAME = /^(?![0-9]+$)[A-Za-z0-9_][A-Za-z0-9_.@\\-]{0,63}\$?$/
 
@@ -18,7 +20,7 @@ export function posixUserAccounts(): UserAccounts {
       const known = kept.get(name)
       if (known !== undefined && known.untilMs > performance.now()) return known.uid
       const uid = lookUp(name)
-      kept.clear() // there is one operator at a time
+      if (kept.size >= MAX_KEPT) kept.clear()
       kept.set(name, { uid, untilMs: performance.now() + KEEP_MS })
       return uid
     },
