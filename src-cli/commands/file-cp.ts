@@ -5,7 +5,7 @@ import { basename } from 'node:path'
 import { Readable } from 'node:stream'
 import { LocalApiError } from '../../src-client/local-api-error.ts'
 import type { LocalClient } from '../../src-client/local-client.ts'
-import type { FileTarget } from '../../src-contract/localapi/files.ts'
+import type { FileTarget, OutgoingFile } from '../../src-contract/localapi/files.ts'
 import { watchMask } from '../../src-contract/localapi/notify.ts'
 import { durationText, roundDuration } from '../text/duration.ts'
 import { quote } from '../text/quote.ts'
@@ -31,11 +31,17 @@ export async function copyFiles(call: Invocation): Promise<number> {
   const client = await call.connect()
   const recipients: FileRecipient[] = []
   for (const target of targets) recipients.push(await findRecipient(client, target, terminal))
-  for (const recipient of recipients) {
-    for (const path of files) {
-      const source = await openSource(path, flags.text('name'), terminal)
-      await (flags.bool('queue') ? queueOne : sendOne)(call, client, recipient, source)
+  const outgoing = flags.bool('queue') ? undefined : await OutgoingWatch.open(client)
+  try {
+    for (const to of recipients) {
+      for (const path of files) {
+        const source = await openSource(path, flags.text('name'), terminal)
+        if (outgoing === undefined) await queueOne(call, client, to, source)
+        else await sendOne(call, client, { to, source, outgoing })
+      }
     }
+  } finally {
+    outgoing?.close()
   }
   return 0
 }
@@ -62,12 +68,19 @@ async function openSource(path: string, name: string, terminal: Terminal): Promi
   return { name: name || basename(path), size: found.isFile() ? size : undefined, open, canReopen: found.isFile() }
 }
 
-async function sendOne(call: Invocation, client: LocalClient, to: FileRecipient, source: Source): Promise<void> {
+interface Sending {
+  readonly to: FileRecipient
+  readonly source: Source
+  readonly outgoing: OutgoingWatch
+}
+
+async function sendOne(call: Invocation, client: LocalClient, sending: Sending): Promise<void> {
+  const { to, source } = sending
   const { flags, terminal } = call
   const say = (text: string): void => void (flags.bool('verbose') && terminal.err(`${text}\n`))
   say(`sending ${quote(source.name)} to ${to.typed}/${to.id} ...`)
   const startedMs = terminal.now()
-  const meter = await Meter.open(call, client, to, source)
+  const meter = new Meter(call, sending)
   try {
     for (let failures = 0, best = 0; ; ) {
       const triedMs = terminal.now()
@@ -117,18 +130,47 @@ async function queueOne(call: Invocation, client: LocalClient, to: FileRecipient
   }
 }
 
-/** What the daemon tells of this transfer, drawn for a person. */
+/** What the daemon tells of transfers, for as long as we send. */
+class OutgoingWatch {
+  #files: readonly OutgoingFile[] = []
+  readonly #stop = new AbortController()
+
+  static async open(client: LocalClient): Promise<OutgoingWatch> {
+    const outgoing = new OutgoingWatch()
+    const mask = watchMask.initialOutgoingFiles | watchMask.peerChanges
+    const watch = await client.watch({ mask, signal: outgoing.#stop.signal })
+    const follow = async (): Promise<void> => {
+      for await (const { OutgoingFiles } of watch) if (OutgoingFiles !== undefined) outgoing.#files = OutgoingFiles
+    }
+    follow().catch(() => {}) // closed by us, or the daemon is gone, which the transfer says
+    return outgoing
+  }
+
+  sentOf(to: FileRecipient, source: Source): number | undefined {
+    return this.#files.find(
+      ({ PeerID, Name, Finished }) => PeerID === to.id && !Finished && unescaped(Name) === source.name,
+    )?.Sent
+  }
+
+  close(): void {
+    this.#stop.abort()
+  }
+}
+
+/** How far one file is, drawn for a person. */
 class Meter {
-  sent = 0
   readonly #terminal: Terminal
+  readonly #sending: Sending
   readonly #progress: Progress
   readonly #isShown: boolean
   readonly #timers: NodeJS.Timeout[] = []
-  readonly #stop = new AbortController()
-  #size: number | undefined
+  readonly #size: number | undefined
+  #sent = 0
 
-  private constructor({ terminal, flags }: Invocation, to: FileRecipient, source: Source) {
+  constructor({ terminal, flags }: Invocation, sending: Sending) {
+    const { to, source } = sending
     this.#terminal = terminal
+    this.#sending = sending
     this.#size = source.size
     this.#progress = new Progress(visible(source.name), source.size)
     const everyMs = flags.ms('update-interval')
@@ -142,37 +184,25 @@ class Meter {
     this.#timers.push(setTimeout(warn, SILENT_AFTER_MS))
   }
 
-  static async open(call: Invocation, client: LocalClient, to: FileRecipient, source: Source): Promise<Meter> {
-    const meter = new Meter(call, to, source)
-    const mask = watchMask.initialOutgoingFiles | watchMask.peerChanges
-    const watch = await client.watch({ mask, signal: meter.#stop.signal })
-    const follow = async (): Promise<void> => {
-      for await (const { OutgoingFiles } of watch) {
-        const file = OutgoingFiles?.find(
-          ({ PeerID, Name, Finished }) => PeerID === to.id && !Finished && unescaped(Name) === source.name,
-        )
-        if (file !== undefined) meter.sent = file.Sent
-      }
-    }
-    follow().catch(() => {}) // closed by us, or the daemon is gone, which the transfer says
-    return meter
+  /** As far as the daemon has told. */
+  get sent(): number {
+    this.#sent = this.#sending.outgoing.sentOf(this.#sending.to, this.#sending.source) ?? this.#sent
+    return this.#sent
   }
 
   finish(): void {
-    this.sent = this.#size ?? this.sent
     if (this.#isShown) {
-      this.#draw()
+      this.#draw(this.#size)
       this.#terminal.draw('\n')
     }
   }
 
   close(): void {
     for (const timer of this.#timers) clearInterval(timer)
-    this.#stop.abort()
   }
 
-  #draw(): void {
-    this.#terminal.draw(ERASE_LINE + this.#progress.line(this.sent, this.#terminal.now()))
+  #draw(bytes = this.sent): void {
+    this.#terminal.draw(ERASE_LINE + this.#progress.line(bytes, this.#terminal.now()))
   }
 }
 

@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { FileTarget } from '../../src-contract/localapi/files.ts'
 import { taildropTarget } from '../../src-contract/localapi/status.ts'
@@ -84,9 +85,7 @@ test('[LA-9] waiting for a file: at once when one comes, null when the time is o
   expect((await daemon.call('GET', 'files/?waitsec=x')).status).toBe(400)
   expect((await daemon.call('GET', 'files/?waitsec=1')).text).toBe('null\n')
   const coming = daemon.call('GET', 'files/?waitsec=60')
-  const body = (async function* () {
-    yield Buffer.from('hello')
-  })()
+  const body = Readable.from([Buffer.from('hello')])
   const file = { name: 'new', sender: 'n2', offset: 0, length: 5, body, cut: () => {} }
   expect(await daemon.taildrop.inbox.receive(file)).toEqual({ kind: 'done', name: 'new', bytes: 5 })
   expect((await coming).json).toEqual([{ Name: 'new', Size: 5 }])

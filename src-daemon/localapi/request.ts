@@ -1,5 +1,6 @@
 /** What a handler is given. */
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { PeerCredentials } from '../io/users/port.ts'
 import type { Reply } from './reply.ts'
 import type { Need, Rights } from './rights.ts'
@@ -18,7 +19,7 @@ export interface ApiRequest {
   /** The body as text, empty when there is none. */
   readonly body: string
   /** The same as it comes, for routes with `streamsBody`; nobody has bounded it. */
-  readonly incoming: AsyncIterable<Uint8Array>
+  readonly incoming: Readable
 }
 
 export interface Route {

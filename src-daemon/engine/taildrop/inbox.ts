@@ -2,6 +2,7 @@
  * What peers send us: which folder it goes to, one transfer at a time for each sender and name, what is under way and
  * what waits. Not HTTP (`put-route.ts`), not the disk (`io/taildrop`). [docs/rules/taildrop.md TD-3 … TD-7]
  */
+import type { Readable } from 'node:stream'
 import type { IncomingFile } from '../../../src-contract/localapi/files.ts'
 import type { Block } from '../../../src-protocol/machines/taildrop/block-hashes.ts'
 import { errorText, type Log } from '../../io/log/log.ts'
@@ -19,7 +20,7 @@ export interface InboxFile {
   readonly sender: string
   readonly offset: number
   readonly length: number | undefined
-  readonly body: AsyncIterable<Uint8Array>
+  readonly body: Readable
   /** Ends the sender's connection. */
   readonly cut: () => void
 }
@@ -106,10 +107,8 @@ export class Inbox {
     try {
       const result = await folder.drop({
         ...file,
-        body: heard(file.body, () => {
-          arrival.heardMs = nowMs()
-        }),
         onProgress: (bytes) => {
+          arrival.heardMs = nowMs()
           arrival.received = bytes
           this.#tellSoon()
         },
@@ -226,15 +225,5 @@ function incomingFile({ file, startedWallMs, received }: Arrival): IncomingFile 
     Started: timeText(startedWallMs),
     DeclaredSize: length === undefined ? -1 : offset + length,
     Received: received,
-  }
-}
-
-async function* heard(body: AsyncIterable<Uint8Array>, note: () => void): AsyncIterable<Uint8Array> {
-  const chunks = body[Symbol.asyncIterator]()
-  for (;;) {
-    const next = await chunks.next()
-    note()
-    if (next.done === true) return
-    yield next.value
   }
 }

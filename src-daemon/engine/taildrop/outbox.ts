@@ -1,4 +1,5 @@
 /** What we send: transfers under way and done, as the watchers see them. Not HTTP (`io/taildrop/peer-client.ts`). [docs/rules/taildrop.md TD-8] */
+import type { Readable } from 'node:stream'
 import type { FileTarget, OutgoingFile } from '../../../src-contract/localapi/files.ts'
 import { escapeName } from '../../../src-protocol/machines/taildrop/file-name.ts'
 import type { Log } from '../../io/log/log.ts'
@@ -14,7 +15,7 @@ export interface Outgoing {
   readonly id?: string
   readonly name: string
   readonly length: number | undefined
-  readonly body: AsyncIterable<Uint8Array>
+  readonly body: Readable
   readonly signal: AbortSignal
 }
 

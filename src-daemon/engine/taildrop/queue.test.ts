@@ -2,6 +2,7 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { FileTarget } from '../../../src-contract/localapi/files.ts'
 import { silentLog } from '../../io/log/log.ts'
@@ -59,7 +60,7 @@ async function* bytes(text: string): AsyncIterable<Uint8Array> {
   yield Buffer.from(text)
 }
 const add = (queue: SendQueue, name: string, peer = 'n2', length: number | undefined = name.length) =>
-  queue.add({ peer, name, body: bytes(name), length })
+  queue.add({ peer, name, body: Readable.from(bytes(name)), length })
 const onDisk = () => readdirSync(join(root, 'outgoing')).length
 const until = (isTrue: () => boolean) => vi.waitUntil(isTrue, { timeout: 10_000, interval: 5 })
 
@@ -95,7 +96,7 @@ test('[TD-9] survives a restart, in order; halves and what cannot be read do not
   const after = await open()
   await until(() => sent.length === 2 && after.list.length === 0)
   expect(sent.sort()).toEqual(['n2 one 3 one', 'n2 two 3 two'])
-  expect(readdirSync(folder).filter((name) => name.endsWith('.data'))).toEqual([])
+  await until(() => readdirSync(folder).every((name) => !name.endsWith('.data')))
 })
 
 test('[TD-9] a failure keeps it, with the reason; a refusal ends it', async () => {
@@ -158,7 +159,9 @@ test('[TD-9] what breaks off on the way in is not kept', async () => {
     yield Buffer.from('x')
     throw new Error('gone')
   }
-  expect(await queue.add({ peer: 'n2', name: 'a', body: broken(), length: undefined })).toEqual({ kind: 'broke-off' })
+  expect(await queue.add({ peer: 'n2', name: 'a', body: Readable.from(broken()), length: undefined })).toEqual({
+    kind: 'broke-off',
+  })
   expect(await add(queue, 'short', 'n2', 99)).toEqual({ kind: 'broke-off' })
   expect([onDisk(), queue.list]).toEqual([0, []])
   queue.follow(undefined)

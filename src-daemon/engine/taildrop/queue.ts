@@ -2,6 +2,7 @@
  * Files that wait for their device: keeps them on disk, sends them when it appears, gives up after a week. When what is
  * tried: `src-protocol/machines/taildrop/queue.ts`. [docs/rules/taildrop.md TD-9]
  */
+import type { Readable } from 'node:stream'
 import type { QueuedTransfer } from '../../../src-contract/localapi/files.ts'
 import { isFinal, QUEUE_EXPIRY_MS, stepQueue } from '../../../src-protocol/machines/taildrop/queue.ts'
 import { errorText, type Log } from '../../io/log/log.ts'
@@ -82,7 +83,7 @@ export class SendQueue {
   async add(file: {
     readonly peer: string
     readonly name: string
-    readonly body: AsyncIterable<Uint8Array>
+    readonly body: Readable
     readonly length: number | undefined
   }): Promise<AddResult> {
     const owner = this.#owner

@@ -1,4 +1,5 @@
 /** Where peers speak HTTP with this daemon: one listener for each of our addresses. Who may ask what: `engine/peerapi/`. */
+import type { Readable } from 'node:stream'
 import type { IpText } from '../../../src-contract/ids.ts'
 
 export interface PeerApiRequest {
@@ -12,7 +13,7 @@ export interface PeerApiRequest {
   /** By lower-case name; of several, all joined. */
   readonly headers: { readonly [name: string]: string | readonly string[] | undefined }
   /** As it comes; nobody has bounded it yet. */
-  readonly body: AsyncIterable<Uint8Array>
+  readonly body: Readable
   /** The peer is gone. */
   readonly signal: AbortSignal
   /** A body that may take its time. */

@@ -13,51 +13,96 @@ export type FillOptions = Pick<Drop, 'offset' | 'body' | 'onProgress'>
 /** How far it came; undefined: no room for more. */
 export type Filled = { readonly bytes: number; readonly brokeOff: boolean } | undefined
 
-/** What comes is written while the next gathers: at most two batches are in memory. */
-export async function fill(handle: FileHandle, drop: FillOptions, stillRoom: () => Promise<boolean>): Promise<Filled> {
-  let bytes = drop.offset
-  let position = drop.offset
-  let checkAt = bytes + SPACE_CHECK_BYTES
-  let batch: Uint8Array[] = []
-  let writing: Promise<unknown> = Promise.resolve()
-  const flush = async (): Promise<void> => {
-    await writing
-    writing = writeAll(handle, batch, position)
-    writing.catch(() => {}) // whoever awaits it next hears of it
-    position = bytes
-    batch = []
-  }
-  // not `for await`: leaving that would end the connection on which the answer goes
-  const chunks = drop.body[Symbol.asyncIterator]()
-  let brokeOff = false
-  for (;;) {
-    const next = await chunks.next().catch(() => undefined)
-    brokeOff = next === undefined
-    if (next === undefined || next.done === true) break
-    batch.push(next.value)
-    bytes += next.value.length
-    if (bytes - position < BATCH_BYTES) continue
-    await flush()
-    drop.onProgress(bytes)
-    if (bytes < checkAt) continue
-    checkAt = bytes + SPACE_CHECK_BYTES
-    if (await stillRoom()) continue
-    await writing
-    return undefined
-  }
-  await flush()
-  await writing
-  drop.onProgress(bytes)
-  return { bytes, brokeOff }
+/**
+ * One batch is written while the next gathers: at most two are in memory. By events and not by `for await`: that costs
+ * several promises a chunk, and leaving it would end the connection on which the answer goes.
+ */
+export function fill(handle: FileHandle, options: FillOptions, stillRoom: () => Promise<boolean>): Promise<Filled> {
+  return new Promise((resolve, reject) => {
+    const { body, offset, onProgress } = options
+    let bytes = offset
+    let written = offset
+    let checkAt = offset + SPACE_CHECK_BYTES
+    let batch: Uint8Array[] = []
+    let isWriting = false
+    let end: { readonly brokeOff: boolean } | undefined
+    const leave = (): void => {
+      body.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken)
+      body.on('error', () => {}) // nobody listens any more
+      body.pause()
+    }
+    const write = async (): Promise<void> => {
+      const now = batch
+      const upTo = bytes
+      batch = []
+      isWriting = true
+      await writeAll(handle, now, written)
+      written = upTo
+      if (upTo >= checkAt && end === undefined) {
+        checkAt = upTo + SPACE_CHECK_BYTES
+        if (!(await stillRoom())) {
+          leave()
+          return resolve(undefined)
+        }
+      }
+      isWriting = false
+      follow()
+    }
+    const follow = (): void => {
+      if (isWriting) return
+      if (batch.length > 0 && (end !== undefined || bytes - written >= BATCH_BYTES)) {
+        write().catch((error) => {
+          leave()
+          reject(error)
+        })
+      }
+      if (end === undefined) body.resume()
+      else if (!isWriting) {
+        leave()
+        onProgress(bytes)
+        resolve({ bytes, brokeOff: end.brokeOff })
+      }
+    }
+    const onData = (chunk: Uint8Array): void => {
+      batch.push(chunk)
+      bytes += chunk.length
+      onProgress(bytes)
+      if (bytes - written < BATCH_BYTES) return
+      if (isWriting) body.pause()
+      else follow()
+    }
+    const onEnd = (): void => {
+      end ??= { brokeOff: false }
+      follow()
+    }
+    const onBroken = (): void => {
+      end ??= { brokeOff: true }
+      follow()
+    }
+    body.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken)
+    if (body.readableEnded) onEnd()
+    else if (body.destroyed) onBroken()
+  })
 }
 
 async function writeAll(handle: FileHandle, batch: readonly Uint8Array[], position: number): Promise<void> {
-  let rest = Buffer.concat(batch)
+  let rest = batch
   while (rest.length > 0) {
-    const { bytesWritten } = await handle.write(rest, 0, rest.length, position)
+    const { bytesWritten } = await handle.writev(rest, position)
     position += bytesWritten
-    rest = rest.subarray(bytesWritten)
+    rest = behind(rest, bytesWritten)
   }
+}
+
+/** What a short write has left. */
+function behind(batch: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const rest: Uint8Array[] = []
+  let skip = bytes
+  for (const chunk of batch) {
+    if (skip < chunk.length) rest.push(skip === 0 ? chunk : chunk.subarray(skip))
+    skip = Math.max(0, skip - chunk.length)
+  }
+  return rest
 }
 
 export async function hasRoom(folder: string, bytes: number): Promise<boolean> {

@@ -139,7 +139,6 @@ class DiskFolder implements DropFolder {
     if (filled === undefined) return { kind: 'no-space' }
     const { bytes, brokeOff } = filled
     if (brokeOff || (drop.length !== undefined && bytes !== drop.offset + drop.length)) return { kind: 'short', bytes }
-    await handle.datasync()
     return { kind: 'done', name: drop.name, bytes }
   }
 

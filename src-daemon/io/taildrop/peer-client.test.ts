@@ -5,7 +5,7 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { PassThrough } from 'node:stream'
+import { PassThrough, Readable } from 'node:stream'
 import { afterEach, expect, test } from 'vitest'
 import { BLOCK_BYTES, encodeBlock } from '../../../src-protocol/machines/taildrop/block-hashes.ts'
 import type { Dialer } from '../proxies/dialer-port.ts'
@@ -41,7 +41,8 @@ async function serve(server: Server): Promise<string> {
 }
 const http = (listener: RequestListener): Promise<string> => serve(createHttpServer(listener))
 
-async function* chunks(bytes: Uint8Array, size = 60_000): AsyncIterable<Uint8Array> {
+const chunks = (bytes: Uint8Array): Readable => Readable.from(parts(bytes, 60_000))
+async function* parts(bytes: Uint8Array, size: number): AsyncIterable<Uint8Array> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size)
 }
 function send(
@@ -220,7 +221,7 @@ test('[TD-8] cancelled in the midst; a source that breaks off', async () => {
     yield Buffer.from('x')
     throw new Error('disk on fire')
   }
-  expect(await send(url, MB, { body: broken() })).toEqual({ kind: 'broke-off', reason: 'disk on fire' })
+  expect(await send(url, MB, { body: Readable.from(broken()) })).toEqual({ kind: 'broke-off', reason: 'disk on fire' })
 })
 
 test('[TD-8] a slow peer holds the sender back: no more is read than the sockets take', async () => {
@@ -232,6 +233,6 @@ test('[TD-8] a slow peer holds the sender back: no more is read than the sockets
       yield Buffer.alloc(65_536)
     }
   }
-  await send(url, MB, { body: counted(), length: undefined }, { ...patient, takeMs: 500 })
+  await send(url, MB, { body: Readable.from(counted()), length: undefined }, { ...patient, takeMs: 500 })
   expect(read).toBeLessThan(32 << 20)
 })

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import { decodeBlock, MAX_BLOCK_LINE } from '../../../src-protocol/machines/taildrop/block-hashes.ts'
 import { escapeName } from '../../../src-protocol/machines/taildrop/file-name.ts'
 import { errorText } from '../log/log.ts'
@@ -21,7 +21,7 @@ export interface PeerSend {
   readonly name: string
   /** undefined = nobody knows. */
   readonly length: number | undefined
-  readonly body: AsyncIterable<Uint8Array>
+  readonly body: Readable
   readonly signal: AbortSignal
   /** What of the file the peer has or is being sent; the first call comes when the peer has answered at all. */
   readonly onProgress: (bytes: number) => void
@@ -118,38 +118,31 @@ async function put(stream: Duplex, target: Target, body: Body): Promise<{ status
   }
   const request = open(stream, { method: 'PUT', path, headers })
   let sent = resumedAt
-  let isAnswered = false
-  let onAnswer = (): void => {}
-  const answered = answerOf(request, signal, undefined).finally(() => {
-    isAnswered = true
-    onAnswer()
-  })
+  let movedMs = performance.now()
+  const answered = answerOf(request, signal, undefined)
   answered.catch(() => {}) // awaited below
-  /** The work, or undefined when the peer's last word comes first. */
-  const unlessAnswered = <T>(work: Promise<T>): Promise<T | undefined> =>
-    new Promise((resolve, reject) => {
-      onAnswer = () => resolve(undefined)
-      work.then(resolve, reject)
-    })
-  while (!isAnswered) {
-    const chunk = await unlessAnswered(source.next())
-    if (isAnswered) break
-    if (chunk === undefined) {
-      request.end()
-      break
-    }
-    sent += chunk.length
-    if (!request.write(chunk)) await unlessAnswered(drained(request, patience.takeMs))
-    onProgress(sent)
-  }
-  const late = setTimeout(
-    () => stream.destroy(new Error('the peer does not say whether it has the file')),
-    patience.lastWordMs,
-  )
+  const watch = setInterval(() => {
+    if (!request.writableNeedDrain) movedMs = performance.now()
+    else if (performance.now() - movedMs > patience.takeMs)
+      request.destroy(new Error(`the peer took nothing for ${patience.takeMs / 1000} s`))
+  }, patience.takeMs / 4)
+  request.on('drain', () => {
+    movedMs = performance.now()
+  })
+  let late: NodeJS.Timeout | undefined
   try {
+    const piped = source.pipeTo(request, (count) => {
+      sent += count
+      onProgress(sent)
+    })
+    piped.catch(() => {}) // a source that fails ends it; what comes after the answer does not count
+    await Promise.race([piped, answered])
+    const silent = (): void => void stream.destroy(new Error('the peer does not say whether it has the file'))
+    late = setTimeout(silent, patience.lastWordMs)
     const response = await answered
     return { status: response.statusCode ?? 0, text: await shortText(response) }
   } finally {
+    clearInterval(watch)
     clearTimeout(late)
   }
 }
@@ -184,21 +177,6 @@ function answerOf(request: ClientRequest, signal: AbortSignal, withinMs: number 
     request.once('upgrade', (_response, socket) => void socket.destroy())
     if (signal.aborted) onAbort()
     else signal.addEventListener('abort', onAbort)
-  })
-}
-
-/** Until there is room for more. */
-function drained(request: ClientRequest, withinMs: number): Promise<void> {
-  return new Promise((resolve) => {
-    const end = (): void => void request.destroy(new Error(`the peer took nothing for ${withinMs / 1000} s`))
-    const timer = setTimeout(end, withinMs)
-    const done = (): void => {
-      clearTimeout(timer)
-      request.removeListener('drain', done)
-      request.removeListener('close', done)
-      resolve()
-    }
-    request.once('drain', done).once('close', done)
   })
 }
 

@@ -19,7 +19,7 @@ export interface Drop {
   readonly offset: number
   /** Of the body; undefined = nobody knows. */
   readonly length: number | undefined
-  readonly body: AsyncIterable<Uint8Array>
+  readonly body: Readable
   /** How much of the file is here. */
   readonly onProgress: (bytes: number) => void
 }

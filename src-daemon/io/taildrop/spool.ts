@@ -61,7 +61,7 @@ export class Spool {
 
   async add(
     file: Omit<SpooledFile, 'size'>,
-    { body, length }: { readonly body: AsyncIterable<Uint8Array>; readonly length: number | undefined },
+    { body, length }: { readonly body: Readable; readonly length: number | undefined },
   ): Promise<SpoolResult> {
     await mkdir(this.#path, { recursive: true, mode: 0o700 })
     if (!(await hasRoom(this.#path, length ?? 0))) return { kind: 'no-space' }
