@@ -67,9 +67,20 @@ export async function exitBlock(sheet: Sheet, options: ExitBlockOptions): Promis
       )
       checks.is('asked to, another takes over', address, second!.address)
       checks.is('left uncovered meanwhile', await away.leaked(), '')
+      if (watchSeconds < 60) return
+      await first!.daemon.start()
+      await second!.daemon.kill()
+      const back = await untilSeen(away, first!.address)
+      checks.is('the second one dies, the first takes over by itself', back, first!.address)
+      checks.is('left uncovered meanwhile, again', await away.leaked(), '')
     }
   } finally {
     busy.kill('SIGKILL')
     await away.close()
   }
 }
+
+const untilSeen = (away: Away, who: string): Promise<string> =>
+  eventually(`the site sees ${who}`, async () => ((await away.seenAs(2)) === who ? who : undefined), {
+    withinMs: 60_000,
+  }).catch(() => away.seenAs(2))

@@ -72,7 +72,9 @@ export async function killed(sheet: Sheet, { folder, kills, progress }: KilledOp
     }
     checks.is('some kills left something to clean up', isDirty > 0, true)
     checks.is('after --cleanup differs from before', leftovers, [])
-    checks.seconds('from start to the first ping, the longest', Math.max(...firstPings), FIRST_PING_SECONDS)
+    firstPings.sort((a, b) => a - b)
+    checks.seconds('from start to the first ping, the median', firstPings[firstPings.length >> 1], FIRST_PING_SECONDS)
+    checks.seconds('from start to the first ping, the longest', firstPings.at(-1), FIRST_PING_SECONDS)
     await daemon.kill()
     await daemon.start()
     await daemon.stop()
