@@ -1,5 +1,6 @@
 /** The table of all verbs, in the order in which help shows them. */
 import { bypass } from './commands/bypass.ts'
+import { cert } from './commands/cert.ts'
 import { changes } from './commands/changes.ts'
 import { dns } from './commands/dns.ts'
 import { down, logout } from './commands/down.ts'
@@ -11,9 +12,11 @@ import { login } from './commands/login.ts'
 import { netcheck } from './commands/netcheck.ts'
 import { ping } from './commands/ping.ts'
 import { route } from './commands/route.ts'
+import { serve } from './commands/serve.ts'
 import { set } from './commands/set.ts'
 import { status } from './commands/status.ts'
 import { switchVerb } from './commands/switch.ts'
+import { trust } from './commands/trust.ts'
 import { up } from './commands/up.ts'
 import { version } from './commands/version.ts'
 import { wait } from './commands/wait.ts'
@@ -43,6 +46,9 @@ export const pintail: Verb = {
     exitNode,
     bypass,
     route,
+    serve,
+    cert,
+    trust,
     changes,
     file,
     dns,

@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream'
 import type { DerpMap, UserProfile } from '../src-contract/control/map.ts'
 import { CAPABILITY_VERSION } from '../src-contract/control/versions.ts'
 import type { StableNodeId } from '../src-contract/ids.ts'
+import type { CertificateAuthorityReport } from '../src-contract/localapi/certificates.ts'
 import type {
   AppliedChange,
   ChangePreview,
@@ -20,6 +21,7 @@ import type { PingResult, PingType, WhoIs } from '../src-contract/localapi/ping.
 import type { DatapathReport, PathReports, PintailFeatures } from '../src-contract/localapi/pintail.ts'
 import type { LoginProfile, MaskedPrefs, Prefs, StartOptions } from '../src-contract/localapi/prefs.ts'
 import type { RouteExplanation } from '../src-contract/localapi/route-explain.ts'
+import type { ServeConfig } from '../src-contract/localapi/serve.ts'
 import type { Status } from '../src-contract/localapi/status.ts'
 import { parseLossless, writeLossless } from './json.ts'
 import { LocalApiError } from './local-api-error.ts'
@@ -185,10 +187,35 @@ export class LocalClient {
   }
 
   /** null when there is none. */
-  async serveConfig(options: CallOptions = {}): Promise<{ config: Record<string, unknown> | null; etag: string }> {
+  async serveConfig(options: CallOptions = {}): Promise<{ config: ServeConfig | null; etag: string }> {
     const reply = await this.request('GET', 'serve-config', options)
-    const config = parseLossless(reply.body.toString('utf8')) as Record<string, unknown> | null
+    const config = parseLossless(reply.body.toString('utf8')) as ServeConfig | null
     return { config, etag: String(reply.headers.etag ?? '') }
+  }
+
+  /** `etag`: of the config that this one was made from; "" = whatever it is now. Code `precondition-failed`: it is another one. */
+  async setServeConfig(config: ServeConfig, etag: string, options: CallOptions = {}): Promise<void> {
+    await this.request('POST', 'serve-config', {
+      ...options,
+      body: writeLossless(config),
+      headers: { 'Content-Type': 'application/json', ...(etag === '' ? {} : { 'If-Match': etag }) },
+    })
+  }
+
+  /** Key and certificate, PEM. Code `failed`: why there is none. */
+  async certificate(name: string, minValidityMs: number, options: CallOptions = {}): Promise<string> {
+    const query = { type: 'pair', min_validity: `${Math.round(minValidityMs / 1000)}s` }
+    const reply = await this.request('GET', `cert/${encodeURIComponent(name)}`, {
+      timeoutMs: COMMAND_TIMEOUT_MS,
+      ...options,
+      query,
+    })
+    return reply.body.toString('utf8')
+  }
+
+  /** undefined: not our daemon. */
+  pintailAuthority(options: CallOptions = {}): Promise<CertificateAuthorityReport | undefined> {
+    return orUndefined(this.#object<CertificateAuthorityReport>('GET', 'pintail/authority', options))
   }
 
   /** undefined: not our daemon. */

@@ -3,6 +3,7 @@
  * SIGTERM or SIGINT, 1 when it could not start or something broke that must not be survived.
  */
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { watchMask } from '../src-contract/localapi/notify.ts'
 import { openDataPath } from '../src-native/open-data-path.ts'
@@ -12,6 +13,7 @@ import { SERVICE_V4, SERVICE_V6 } from '../src-protocol/machines/resolver/upstre
 import { cleanUp } from './clean-up.ts'
 import { Backend } from './engine/backend.ts'
 import { Bypass } from './engine/bypass/bypass.ts'
+import { Certificates } from './engine/certificates/certificates.ts'
 import { controlOpener } from './engine/control.ts'
 import { DnsService } from './engine/dns/dns-service.ts'
 import { readHostFacts } from './engine/hostinfo.ts'
@@ -20,6 +22,7 @@ import { magicDnsSuffix } from './engine/node-text.ts'
 import { nameRoute } from './engine/peerapi/name-route.ts'
 import { PeerApi } from './engine/peerapi/peer-api.ts'
 import { Profiles } from './engine/profiles.ts'
+import { Serve } from './engine/serve/serve.ts'
 import { statusLine } from './engine/status-line.ts'
 import { openTaildrop } from './engine/taildrop/open-taildrop.ts'
 import { putRoute } from './engine/taildrop/put-route.ts'
@@ -28,6 +31,8 @@ import { openProxies } from './engine/userspace/open-proxies.ts'
 import { Userspace } from './engine/userspace/userspace.ts'
 import { UserspaceRouter } from './engine/userspace/userspace-router.ts'
 import { parseFlags } from './flags.ts'
+import { certificateFolder } from './io/certificates/folder.ts'
+import { makeKeyAndRequest } from './io/certificates/key-and-request.ts'
 import { hasIpv6, openLinuxOsDns } from './io/dns/linux.ts'
 import { MemoryOsDns } from './io/dns/memory.ts'
 import { lookUpBySystem } from './io/dns/system-look-up.ts'
@@ -40,6 +45,9 @@ import { directRootHelper } from './io/root-helper/direct.ts'
 import { linuxRouteView } from './io/route-view/linux.ts'
 import { checkForwarding, checkUdpGroForwarding } from './io/router/forwarding.ts'
 import { openLinuxRouter } from './io/router/linux.ts'
+import { FileServers, mayReadFor } from './io/serve/file-servers.ts'
+import { ReverseProxy } from './io/serve/proxy.ts'
+import { openServedPort } from './io/serve/served-port.ts'
 import { openServiceManager } from './io/service-manager/notify.ts'
 import { openFileStore } from './io/store/file.ts'
 import { openUapiSocket } from './io/uapi/socket.ts'
@@ -168,6 +176,27 @@ async function run(): Promise<void> {
     log: log.part('peerapi'),
   })
   closers.unshift(() => peerApi.close())
+  const certificates = new Certificates({
+    folder: certificateFolder(join(flags.stateFolder, 'certs')),
+    makeKeyAndRequest,
+    wallMs,
+    log: log.part('certificates'),
+  })
+  const serveLog = log.part('serve')
+  const proxy = new ReverseProxy(({ host, port, socketPath }, reason) =>
+    serveLog.warn('proxy', { to: socketPath ?? `${host}:${port}`, reason }),
+  )
+  const files = new FileServers({ ownerOf: (key) => serve.ownerOf(key), log: serveLog })
+  const serve = new Serve({
+    open: (address, port, served) => openServedPort({ proxy, files, log: serveLog }, address, port, served),
+    secureNames: () => (certificates.authority === undefined ? undefined : (name) => certificates.contextFor(name)),
+    mayReadFor,
+    log: serveLog,
+  })
+  closers.unshift(async () => {
+    await serve.close()
+    await Promise.all([proxy.close(), files.close()])
+  })
   const accounts = posixUserAccounts()
   const bypass = new Bypass({ routes: linuxForeignRoutes(tunName), accounts, now: nowMs, log: log.part('bypass') })
   const backend = new Backend({
@@ -189,7 +218,7 @@ async function run(): Promise<void> {
     nowMs,
     dns,
     taildrop,
-    ...(tunName === undefined ? {} : { peerApi }),
+    ...(tunName === undefined ? {} : { peerApi, serve, certificates }),
     wallMs,
     log,
   })

@@ -9,6 +9,8 @@ import type { NodeKeyText } from '../src-contract/ids.ts'
 import { nodeCrypto } from '../src-protocol/crypto/node-crypto.ts'
 import { machineKeyText } from '../src-protocol/wire/keys.ts'
 import { claimSocket, openAdminSocket } from './admin/socket.ts'
+import { CertificateRequests } from './certificates/certificate-requests.ts'
+import { PrivateCa } from './certificates/private-ca.ts'
 import { changedKeys, type Reloaded, takeLive, unknownUsers } from './config/live.ts'
 import type { Config } from './config/schema.ts'
 import { Housekeeping } from './control/housekeeping.ts'
@@ -21,7 +23,7 @@ import type { Log } from './log.ts'
 import { derpMap } from './mapper/derp-map.ts'
 import { dnsConfig } from './mapper/dns.ts'
 import { Maps } from './mapper/maps.ts'
-import type { MapContext } from './mapper/node.ts'
+import { fullName, type MapContext } from './mapper/node.ts'
 import { NodeAttributes } from './policy/node-attributes.ts'
 import { allowAll } from './policy/policy.ts'
 import { isExpired, type NodeRecord } from './registry/model.ts'
@@ -106,10 +108,14 @@ async function open(
   })
   const routing = new Routing(approver(config))
   const attributes = new NodeAttributes(config.node_attributes, userName)
+  const ca = config.certificates.enabled
+    ? await PrivateCa.open(config.state_dir, config.dns.base_domain, now)
+    : undefined
   const hub = new Hub({ registry, routing, now, random01: Math.random, offlineAfterMs: config.node.offline_after })
   const context: MapContext = {
     baseDomain: config.dns.base_domain,
     taildrop: config.taildrop.enabled,
+    authority: ca && { Root: ca.rootPem },
     policy: { ...allowAll, capabilities: (node) => attributes.of(node) },
     now,
     isOnline: (id) => hub.isOnline(id),
@@ -132,6 +138,15 @@ async function open(
       hub,
       maps,
       pending,
+      certificates:
+        ca &&
+        new CertificateRequests({
+          ca,
+          registry,
+          nameOf: (node) => fullName(node, context).slice(0, -1),
+          now,
+          onIssue: (node, name) => log('info', 'certificate-issued', { node: node.id, name }),
+        }),
       serverUrl: config.server_url,
       now,
       log: (event, detail) => log(event.includes('error') ? 'debug' : 'info', event, detail),

@@ -1,12 +1,8 @@
 /** What of this machine the whole internet can reach, told under `pintail status`. Pure. */
-interface FunnelPart {
-  AllowFunnel?: Record<string, boolean>
-  TCP?: Record<string, { TCPForward?: string } | null>
-  Foreground?: Record<string, FunnelPart | null>
-}
+import type { ServeConfig } from '../../src-contract/localapi/serve.ts'
 
-export function funnelFooter(config: Record<string, unknown> | null): string {
-  const parts = partsOf(config as FunnelPart | null)
+export function funnelFooter(config: ServeConfig | null): string {
+  const parts = partsOf(config)
   const open = new Set(
     parts.flatMap((part) =>
       Object.entries(part.AllowFunnel ?? {})
@@ -21,12 +17,12 @@ export function funnelFooter(config: Record<string, unknown> | null): string {
     .join('')}\n`
 }
 
-function partsOf(config: FunnelPart | null): FunnelPart[] {
+function partsOf(config: ServeConfig | null): ServeConfig[] {
   if (config === null) return []
   return [config, ...Object.values(config.Foreground ?? {}).filter((part) => part !== null)]
 }
 
-function urlOf(hostPort: string, part: FunnelPart): string {
+function urlOf(hostPort: string, part: ServeConfig): string {
   const colon = hostPort.lastIndexOf(':')
   const port = hostPort.slice(colon + 1)
   if (part.TCP?.[port]?.TCPForward) return `tcp://${hostPort}`

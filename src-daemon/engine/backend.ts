@@ -10,12 +10,15 @@ import type { PingResult } from '../../src-contract/localapi/ping.ts'
 import type { DatapathReport, PathReports } from '../../src-contract/localapi/pintail.ts'
 import type { LoginProfile, MaskedPrefs, Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { RouteExplanation, RouteQuestion } from '../../src-contract/localapi/route-explain.ts'
+import type { ServeConfig } from '../../src-contract/localapi/serve.ts'
 import type { IpnStateName } from '../../src-contract/localapi/state.ts'
 import type { Status } from '../../src-contract/localapi/status.ts'
 import type { SubnetRoutes, SubnetRoutesEdit } from '../../src-contract/localapi/subnet-routes.ts'
 import type { Netmap } from '../../src-protocol/machines/netmap.ts'
 import { toHex } from '../../src-protocol/wire/bytes.ts'
 import { nodeKeyText } from '../../src-protocol/wire/keys.ts'
+import type { FileOwner } from '../io/serve/file-servers.ts'
+import type { Certificates } from './certificates/certificates.ts'
 import { Changes } from './changes/changes.ts'
 import type { ParsedChange } from './changes/parse-change.ts'
 import type { OpenControl } from './control-port.ts'
@@ -225,6 +228,7 @@ export class Backend {
 
   watch(watcher: Watcher): () => void {
     const core = this.#core
+    const sessionId = toHex(core.o.crypto.randomBytes(8))
     const first = firstNotify(core.o.version, watcher.mask, {
       state: core.state,
       authUrl: core.authUrl,
@@ -234,10 +238,15 @@ export class Backend {
       status: () => this.status(true),
       suggestedExitNode: core.suggestedExitNode,
       changes: this.#changes.report,
-      sessionId: toHex(core.o.crypto.randomBytes(8)),
+      sessionId,
     })
     if (first !== undefined) watcher.deliver({ ...first, ...core.bus.common() })
-    return core.bus.add(watcher)
+    const leave = core.bus.add(watcher)
+    const endSession = core.o.serve?.openSession(sessionId, () => watcher.end?.())
+    return () => {
+      leave()
+      endSession?.()
+    }
   }
 
   currentProfile(): LoginProfile {
@@ -330,6 +339,30 @@ export class Backend {
       if (!routesOff.ok) throw new RefusedError(routesOff.reason)
       await this.#take({ routesOff: routesOff.value })
       return this.subnetRoutes()
+    })
+  }
+
+  get certificates(): Certificates | undefined {
+    return this.#core.o.certificates
+  }
+
+  get serveConfig(): ServeConfig {
+    return this.#core.o.serve?.config ?? {}
+  }
+
+  /** `check` throws when the config is not any more what the caller has seen. */
+  setServeConfig(next: ServeConfig, caller: FileOwner, check: (now: ServeConfig) => void): Promise<void> {
+    return this.#core.serial(async () => {
+      const { netmap, o, profiles } = this.#core
+      if (o.serve === undefined) throw new RefusedError('nothing can be served without a network interface')
+      check(o.serve.config)
+      const isMore = Object.keys(next).length > 0
+      const problem = isMore && netmap === undefined ? 'not connected to a network' : o.serve.problemOf(next, caller)
+      if (problem !== undefined) throw new RefusedError(problem)
+      const change = o.serve.changeTo(next, caller)
+      await this.#core.saveOrRefuse(() => profiles.updateCurrent({ serve: change.kept }))
+      o.serve.hold(change)
+      await this.#core.configureServe()
     })
   }
 

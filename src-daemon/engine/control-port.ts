@@ -46,6 +46,8 @@ export interface ControlLink {
   update(facts: NodeFacts): void
   /** Dead connections are found and replaced now, not after their time-out. */
   networkChanged(): void
+  /** A certificate for this node, from the network's own authority. Throws an Error for people. */
+  certificate(request: Uint8Array): Promise<string>
   logout(): Promise<void>
   close(): void
 }

@@ -41,6 +41,12 @@ export class ControlSession {
     this.#core = core
     this.#openControl = openControl
     core.onSelf = () => this.update()
+    if (core.o.certificates !== undefined) {
+      core.o.certificates.ask = async (request) => {
+        if (this.#link === undefined) throw new Error('not connected to a network')
+        return this.#link.certificate(request)
+      }
+    }
   }
 
   /** Signs in without a person where that is possible: with the key given, or with the node key we have. */

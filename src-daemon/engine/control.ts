@@ -4,6 +4,7 @@
  * (`io/control`), not the decisions that follow from a map (`backend.ts`).        [docs/rules/control.md CTL-3 to 6]
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { CertificateRequest } from '../../src-contract/control/certificates.ts'
 import type { MapRequest, MapResponse, UserProfile } from '../../src-contract/control/map.ts'
 import type { RegisterRequest, RegisterResponse } from '../../src-contract/control/register.ts'
 import { CAPABILITY_VERSION } from '../../src-contract/control/versions.ts'
@@ -18,6 +19,7 @@ import {
   type Netmap,
   nextExpiry,
 } from '../../src-protocol/machines/netmap.ts'
+import { toBase64 } from '../../src-protocol/wire/bytes.ts'
 import type { Crypto } from '../../src-protocol/wire/crypto.ts'
 import { isJsonObject, parseJson, writeJson } from '../../src-protocol/wire/json.ts'
 import { nodeKeyText, Secret, ZERO_NODE_KEY } from '../../src-protocol/wire/keys.ts'
@@ -49,6 +51,8 @@ export function controlOpener(io: ControlIo): OpenControl {
 }
 
 const LOGOUT_TIMEOUT_MS = 10_000
+const CERTIFICATE_TIMEOUT_MS = 30_000
+const MAX_CERTIFICATE_BYTES = 64 << 10
 /** In the past, and not the zero time, which means "no wish". */
 const LOGOUT_EXPIRY = '1970-01-01T00:02:03Z'
 const ZERO_LOCK_KEY = `nlpub:${'0'.repeat(64)}`
@@ -134,6 +138,23 @@ export class ControlClient implements ControlLink {
     this.#transport.reset()
     this.#hurry.abort()
     this.#hurry = new AbortController()
+  }
+
+  async certificate(request: Uint8Array): Promise<string> {
+    if (this.#sessionKey === undefined) throw new Error('not signed in')
+    const body: CertificateRequest = { NodeKey: this.#sessionKey, Request: toBase64(request) }
+    const response = await this.#transport.request({
+      method: 'POST',
+      path: '/machine/pintail/certificate',
+      body: writeJson(body),
+      signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(CERTIFICATE_TIMEOUT_MS)]),
+    })
+    const text = await response.text(MAX_CERTIFICATE_BYTES)
+    if (response.status !== 200) throw new Error(`the coordination server refuses a certificate: ${text.slice(0, 200)}`)
+    const reply = parseJson(text)
+    const certificate = reply.ok && isJsonObject(reply.value) ? reply.value.Certificate : undefined
+    if (typeof certificate !== 'string') throw new Error('the coordination server answers with something else')
+    return certificate
   }
 
   async logout(): Promise<void> {

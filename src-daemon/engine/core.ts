@@ -13,6 +13,7 @@ import type { Crypto } from '../../src-protocol/wire/crypto.ts'
 import { errorText, type Log } from '../io/log/log.ts'
 import type { RouterResult } from '../io/router/port.ts'
 import type { Bypass } from './bypass/bypass.ts'
+import type { Certificates } from './certificates/certificates.ts'
 import type { NodeFacts } from './control-port.ts'
 import type { DnsService, DnsTroubles } from './dns/dns-service.ts'
 import { dnsWishesOf } from './dns/dns-wishes.ts'
@@ -29,6 +30,7 @@ import type { Profiles } from './profiles.ts'
 import { HomeWatch } from './routing/home-watch.ts'
 import { Routing } from './routing/routing.ts'
 import { type OwnRouting, plainOwnRouting, type RoutingWish } from './routing/wish.ts'
+import type { Serve } from './serve/serve.ts'
 import { isConfigured, nextState } from './state-machine.ts'
 import type { Taildrop } from './taildrop/taildrop.ts'
 
@@ -51,6 +53,9 @@ export interface CoreOptions {
   readonly dns?: DnsService
   /** Absent: peers have nothing to ask here. */
   readonly peerApi?: PeerApi
+  /** Undefined where peers do not reach ports of ours. */
+  readonly serve?: Serve
+  readonly certificates?: Certificates
   /** Absent: no files come or go. */
   readonly taildrop?: Taildrop
   /** Absent: everything takes the exit node. */
@@ -156,6 +161,12 @@ export class Core {
     }
     if (bypass !== undefined) bypass.onChange = () => this.configure(undefined)
     if (options.noInterface !== undefined) this.health.set('no-interface', options.noInterface)
+    if (options.serve !== undefined) {
+      options.serve.onTroubles = (text) => {
+        if (text === '') this.health.clear('serve-port-taken')
+        else this.health.set('serve-port-taken', text)
+      }
+    }
     const slow = options.plane.datapath()?.whyNotNative
     if (slow) this.health.set('slow-datapath', slow)
   }
@@ -245,6 +256,7 @@ export class Core {
       delta,
     )
     this.#configurePeerApi()
+    void this.configureServe()
     if (this.#routerReady && (delta === undefined || meansNames(delta))) this.#configureDns()
     if (delta === undefined || meansRoutes(delta)) this.#followHome()
     void this.#followBypass()
@@ -366,6 +378,7 @@ export class Core {
       this.health.clear('captive-portal-detected')
       this.o.dns?.configure(undefined)
       this.o.peerApi?.configure(undefined)
+      void this.configureServe()
       this.plane.deconfigure()
       this.#followHome()
     } else if (!isConfigured(next)) this.plane.deconfigure() // a killed daemon may have left the host closed
@@ -384,6 +397,7 @@ export class Core {
     if (this.#routerReady !== wasReady) {
       this.#configureDns()
       this.#configurePeerApi()
+      void this.configureServe()
     }
     if (result.kind === 'conflict') {
       this.health.set('address-conflict', result.detail)
@@ -426,6 +440,14 @@ export class Core {
     const offersExitNode = DEFAULT_ROUTES.every((route) => AdvertiseRoutes?.includes(route) === true)
     const isReady = this.#routerReady && netmap !== undefined
     o.peerApi?.configure(isReady ? { netmap, shieldsUp: ShieldsUp, offersExitNode } : undefined)
+  }
+
+  /** Resolves when the ports are open, or are known to be taken. */
+  async configureServe(): Promise<void> {
+    const { serve, prefs } = this.profiles.current
+    const netmap = this.#routerReady && isConfigured(this.#state) ? this.netmap : undefined
+    this.o.certificates?.configure(this.netmap)
+    await this.o.serve?.configure(netmap, prefs.ShieldsUp, serve)
   }
 
   #tellDnsTroubles({ forward, set, host, unasked }: DnsTroubles): void {

@@ -77,6 +77,11 @@ export const healthRows = {
     title: 'Slow data path',
     text: (detail) => `Packets go through JavaScript because the native data path cannot be used: ${detail}.`,
   },
+  'serve-port-taken': {
+    severity: 'medium',
+    title: 'Something is not served',
+    text: (detail) => `A port that should be served cannot be opened (${detail}). Tried again until it can.`,
+  },
   'dns-forward-failing': {
     severity: 'medium',
     title: 'Name servers do not answer',

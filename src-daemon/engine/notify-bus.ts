@@ -5,6 +5,8 @@ import { type BusEvent, notifyFor } from './notify.ts'
 export interface Watcher {
   readonly mask: number
   deliver(notify: Notify): void
+  /** Ends this watch: what it stood for is gone. */
+  end?(): void
 }
 
 export class NotifyBus {

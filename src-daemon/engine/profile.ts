@@ -8,6 +8,7 @@ import { type BypassSetting, emptyBypass } from '../../src-contract/localapi/byp
 import { defaultPrefs, type LoginProfile, type Prefs } from '../../src-contract/localapi/prefs.ts'
 import type { Secret } from '../../src-protocol/wire/keys.ts'
 import type { PendingChange } from './changes/waiting.ts'
+import { type KeptServe, nothingServed } from './serve/kept.ts'
 
 export interface Profile {
   /** Four hexadecimal digits; "" until the first login succeeded. */
@@ -24,6 +25,8 @@ export interface Profile {
   readonly routesOff: readonly PrefixText[]
   /** What does not take the exit node. */
   readonly bypass: BypassSetting
+  /** What it serves, and whose files. */
+  readonly serve: KeptServe
   /** Of the network, waiting for its confirmation. */
   readonly pendingChange: PendingChange | undefined
 }
@@ -43,6 +46,7 @@ export function newProfile(): Profile {
     network: { MagicDNSName: '', DomainName: '', DisplayName: '' },
     routesOff: [],
     bypass: emptyBypass,
+    serve: nothingServed,
     pendingChange: undefined,
   }
 }

@@ -13,6 +13,7 @@ import { parseBypass } from './bypass/setting.ts'
 import { parsePendingChange } from './changes/kept-change.ts'
 import { parsePrefs } from './prefs-parse.ts'
 import { newProfile, type Profile } from './profile.ts'
+import { nothingServed, parseKeptServe } from './serve/kept.ts'
 
 export const STATE_VERSION = 1
 
@@ -55,6 +56,7 @@ function writeProfile(profile: Profile): JsonObject {
     network: profile.network,
     routesOff: [...profile.routesOff],
     bypass: profile.bypass,
+    serve: profile.serve,
     ...(profile.pendingChange === undefined ? {} : { pendingChange: profile.pendingChange }),
   }
 }
@@ -102,6 +104,8 @@ function readProfile(entry: unknown): Profile | string {
   const network = isJsonObject(entry.network) ? entry.network : {}
   const bypass = parseBypass(entry.bypass ?? {})
   if (!bypass.ok) return `a profile has a bad bypass (${bypass.reason})`
+  const serve = parseKeptServe(entry.serve ?? nothingServed)
+  if (!serve.ok) return `a profile has a bad serve config (${serve.reason})`
   const pendingChange = entry.pendingChange === undefined ? ok(undefined) : parsePendingChange(entry.pendingChange)
   if (!pendingChange.ok) return `a profile has a bad change (${pendingChange.reason})`
   return {
@@ -119,6 +123,7 @@ function readProfile(entry: unknown): Profile | string {
     },
     routesOff: Array.isArray(entry.routesOff) ? entry.routesOff.filter((route) => typeof route === 'string') : [],
     bypass: bypass.value,
+    serve: serve.value,
     pendingChange: pendingChange.value,
   }
 }

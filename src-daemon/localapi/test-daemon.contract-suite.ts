@@ -41,6 +41,9 @@ export class PlayedControl implements ControlLink {
     this.updates.push(facts)
   }
   networkChanged(): void {}
+  certificate(): Promise<string> {
+    return Promise.reject(new Error('a played server issues no certificates'))
+  }
   async logout(): Promise<void> {
     this.isLoggedOut = true
   }

@@ -71,6 +71,8 @@ server_url: ${serverUrl}
 #   routes: {}                         # e.g. {10.0.0.0/8: ["tag:router", alice]}
 #   exit_node: []                      # e.g. ["tag:exit"]
 # node_attributes: []                  # e.g. [{target: ["*"], attr: [magicdns-aaaa]}, {target: ["tag:server"], attr: [randomize-client-port]}]
+# certificates:                        # the network's own authority (ca.crt, ca.key in state_dir); machines ask it for their names
+#   enabled: true
 # taildrop:
 #   enabled: true
 # log:

@@ -239,6 +239,8 @@ export const configSchema = z
     node_attributes: z
       .array(z.strictObject({ target: z.array(target).min(1), attr: z.array(attribute).min(1) }))
       .default([]),
+    /** The network's own authority, whose certificates machines may ask for. */
+    certificates: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
     taildrop: z.strictObject({ enabled: z.boolean().default(true) }).prefault({}),
     log: z
       .strictObject({

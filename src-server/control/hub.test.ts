@@ -40,6 +40,7 @@ async function network(o: { keepAliveMs?: number; probeMs?: number; policy?: Pol
   const context: MapContext = {
     baseDomain: 'x.test',
     taildrop: true,
+    authority: undefined,
     policy: o.policy ?? allowAll,
     now: Date.now,
     isOnline: (id) => hub.isOnline(id),

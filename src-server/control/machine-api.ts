@@ -1,6 +1,7 @@
 /** The HTTP/2 requests inside one Noise connection: register, map, and a polite no to the rest.       [control.md §2.7, §5] */
 import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { MachineKeyText } from '../../src-contract/ids.ts'
+import type { CertificateRequests } from '../certificates/certificate-requests.ts'
 import { homeRegion } from '../mapper/hostinfo.ts'
 import type { Maps } from '../mapper/maps.ts'
 import type { NodeRecord } from '../registry/model.ts'
@@ -13,6 +14,8 @@ export interface MachineDoor extends RegisterDoor {
   readonly registry: Registry
   readonly hub: Hub
   readonly maps: Maps
+  /** Undefined: this server issues none. */
+  readonly certificates: CertificateRequests | undefined
 }
 
 const MAX_BODY_BYTES = 1 << 20
@@ -29,7 +32,8 @@ export async function answerMachine(
   const { machineKey } = caller
   const method = headers[':method']
   const path = (headers[':path'] ?? '').split('?', 1)[0]!
-  if (path !== '/machine/register' && path !== '/machine/map') {
+  const isCertificate = path === '/machine/pintail/certificate' && door.certificates !== undefined
+  if (path !== '/machine/register' && path !== '/machine/map' && !isCertificate) {
     // clients take both for "this server does not do that"
     return answer(
       stream,
@@ -41,6 +45,11 @@ export async function answerMachine(
   const body = await readBody(stream, door.registry.knowsMachine(machineKey) ? MAX_BODY_BYTES : MAX_STRANGER_BODY_BYTES)
   if (body === undefined) return answer(stream, 413, 'the request is too large or too slow')
   if (path === '/machine/map') return handleMap(door, machineKey, stream, body)
+  if (isCertificate) {
+    const reply = await door.certificates!.answer(machineKey, body)
+    if (reply.status === 200) return answer(stream, 200, JSON.stringify(reply.body), 'application/json')
+    return answer(stream, reply.status, reply.text)
+  }
 
   const request = parseRegister(body)
   if (!request.ok) return answer(stream, 400, `bad request: ${request.reason}`)

@@ -1,4 +1,5 @@
 /** A node as the wire shows it: to itself and to others.                                  [control.md §4.4, §4.11, §7.3] */
+import { CERTIFICATE_CAPABILITY, type CertificateAuthority } from '../../src-contract/control/certificates.ts'
 import type { Node, PeerChange, RawCapMap, UserProfile } from '../../src-contract/control/map.ts'
 import type { PrefixText } from '../../src-contract/ids.ts'
 import { SHOWN_TO_PEERS } from '../config/attributes.ts'
@@ -11,6 +12,8 @@ import { peerHostinfo } from './hostinfo.ts'
 export interface MapContext {
   readonly baseDomain: string
   readonly taildrop: boolean
+  /** What machines are told of the network's own certificate authority. */
+  readonly authority: CertificateAuthority | undefined
   readonly policy: Policy
   readonly now: () => number
   readonly isOnline: (id: number) => boolean
@@ -85,6 +88,7 @@ export function selfNode(node: NodeRecord, context: MapContext): Node {
     'https://tailscale.com/cap/ssh': [],
     'default-auto-update': [false],
     'suggest-exit-node-ui': [],
+    ...(context.authority === undefined ? {} : { [CERTIFICATE_CAPABILITY]: [{ ...context.authority }] }),
     ...(context.taildrop ? { 'https://tailscale.com/cap/file-sharing': [] } : {}),
   }
   for (const capability of context.policy.capabilities(node)) capabilities[capability] = null

@@ -15,8 +15,8 @@ export const octets = (bytes: Uint8Array) => element(0x04, bytes)
 export const bits = (bytes: Uint8Array, unusedBits = 0) => element(0x03, Uint8Array.of(unusedBits), bytes)
 export const text = (value: string) => element(0x0c, utf8(value))
 export const isTrue = () => element(0x01, Uint8Array.of(0xff))
-/** `[n]`, constructed and explicit. */
-export const tagged = (n: number, content: Uint8Array) => element(0xa0 | n, content)
+/** `[n]`, constructed. */
+export const tagged = (n: number, ...content: Uint8Array[]) => element(0xa0 | n, ...content)
 /** `[n]`, primitive and implicit. */
 export const raw = (n: number, bytes: Uint8Array) => element(0x80 | n, bytes)
 

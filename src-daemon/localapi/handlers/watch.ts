@@ -71,6 +71,7 @@ function stream(backend: Backend, mask: number, response: ServerResponse): void 
       for (const ready of pace.offer(notify, performance.now())) write(ready)
       arm()
     },
+    end: () => response.end(),
   })
   response.once('close', () => {
     clearTimeout(timer)
