@@ -64,7 +64,7 @@ async function ask(path: string, port = 80, from: Daemon = air): Promise<[status
   return JSON.parse(await from.host.must(process.execPath, ['-e', asking, `http://${address}:${port}${path}`, host]))
 }
 
-test('[SRV-11.1] kept: a program, a folder with my rights, a text; who asks is told; a crash changes nothing', async () => {
+test('[SVE-11.1] kept: a program, a folder with my rights, a text; who asks is told; a crash changes nothing', async () => {
   const docs = join(folder, 'docs')
   mkdirSync(docs)
   writeFileSync(join(docs, 'a.txt'), 'a file')
@@ -95,7 +95,7 @@ test('[SRV-11.1] kept: a program, a folder with my rights, a text; who asks is t
   )
 })
 
-test('[SRV-11.2] in the foreground: served while the command runs, not longer, however it ends', async () => {
+test('[SVE-11.2] in the foreground: served while the command runs, not longer, however it ends', async () => {
   const words = [pintail, `--socket=${nas.socketPath}`, 'serve', '--http=8080', 'text:here']
   const command = nas.host.start(process.execPath, words)
   await new Promise((resolve) => command.stdout?.once('data', resolve))
@@ -105,7 +105,7 @@ test('[SRV-11.2] in the foreground: served while the command runs, not longer, h
   await eventually('it is gone', async () => ((await ask('/', 8080))[0] === 0 ? true : undefined), { withinMs: 10_000 })
 })
 
-test('[SRV-11.3] a TCP port; what cannot be is refused in words; off, and all off', async () => {
+test('[SVE-11.3] a TCP port; what cannot be is refused in words; off, and all off', async () => {
   expect((await cli('serve --bg --tcp=2222 3000')).code).toBe(0)
   expect((await ask('/', 2222))[0]).toBe(200)
   expect((await cli('serve --bg --http=2222 3000')).err).toMatch(/port 2222 serves tcp at present/)
@@ -141,7 +141,7 @@ test('[CRT-3.1] HTTPS with a certificate of the network: trusted by whoever trus
   expect((await cli('serve reset')).code).toBe(0)
 })
 
-test.skipIf(stockCli === undefined)('[SRV-10.1] the stock command line serves with our daemon', async () => {
+test.skipIf(stockCli === undefined)('[SVE-10.1] the stock command line serves with our daemon', async () => {
   const stock = (...words: string[]) => nas.host.run(stockCli!, [`--socket=${nas.socketPath}`, 'serve', ...words])
   const { code, stdout, stderr } = await stock('--bg', '--http=80', '3000')
   expect([code, stderr]).toEqual([0, ''])

@@ -6,7 +6,7 @@ const host = 'nas.example.net'
 const site = (mount: string, kind: 'http' | 'https' = 'http') =>
   ({ kind, port: 80, host, mount, handler: { Text: mount } }) as const
 
-test('[SRV-11.4] a mount is added, replaced in either spelling, and removed; the last one takes its port along', () => {
+test('[SVE-11.4] a mount is added, replaced in either spelling, and removed; the last one takes its port along', () => {
   let config = withServed({}, site('/'))
   config = withServed(config, site('/docs'))
   config = withServed(config, site('/docs/'))
@@ -22,14 +22,14 @@ test('[SRV-11.4] a mount is added, replaced in either spelling, and removed; the
   expect(() => withoutServed({}, place, undefined)).toThrow('nothing is served on port 80')
 })
 
-test('[SRV-11.5] another kind on the same port is refused with the command that makes room', () => {
+test('[SVE-11.5] another kind on the same port is refused with the command that makes room', () => {
   const config: ServeConfig = withServed({}, { kind: 'tcp', port: 80, host, to: '127.0.0.1:22', proxyProtocol: 2 })
   expect(config.TCP).toEqual({ '80': { TCPForward: '127.0.0.1:22', ProxyProtocol: 2 } })
   expect(() => withServed(config, site('/'))).toThrow('pintail serve --tcp=80 off')
   expect(() => withoutServed(config, { kind: 'http', port: 80, host }, undefined)).toThrow('serves tcp, not http')
 })
 
-test('[SRV-11.6] what is to be served, as people write it', async () => {
+test('[SVE-11.6] what is to be served, as people write it', async () => {
   const isFolder = async (path: string) => (path === '/missing' ? undefined : path === '/srv')
   const read = async (text: string) => (await readHandler(text, isFolder)).handler
   expect(await read('3000')).toEqual({ Proxy: 'http://127.0.0.1:3000' })

@@ -1,6 +1,6 @@
 /**
  * Changes of a serve config as commands and the app make them. Pure; the daemon checks the outcome again.
- * [docs/rules/serve.md SRV-11]
+ * [docs/rules/serve.md SVE-11]
  */
 import type { HttpHandler, ServeConfig, TcpPortHandler } from '../src-contract/localapi/serve.ts'
 

@@ -1,6 +1,6 @@
 /**
  * Reads files for the daemon with the rights of one user: `file-server-main.ts SOCKET`. It speaks HTTP on that socket with
- * the daemon alone, which says in headers what is served, and ends when its standard input does. [docs/rules/serve.md SRV-9]
+ * the daemon alone, which says in headers what is served, and ends when its standard input does. [docs/rules/serve.md SVE-9]
  */
 import { stat } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'

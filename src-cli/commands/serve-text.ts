@@ -1,4 +1,4 @@
-/** A serve config for people to read. [docs/rules/serve.md SRV-12] */
+/** A serve config for people to read. [docs/rules/serve.md SVE-12] */
 import type { HttpHandler, ServeConfig, TcpPortHandler } from '../../src-contract/localapi/serve.ts'
 import { quote } from '../text/quote.ts'
 

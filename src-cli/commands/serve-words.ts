@@ -1,4 +1,4 @@
-/** What people write behind `pintail serve`: today's spelling and the one before. Pure. [docs/rules/serve.md SRV-11] */
+/** What people write behind `pintail serve`: today's spelling and the one before. Pure. [docs/rules/serve.md SVE-11] */
 import type { ServeKind } from '../../src-client/serve-edit.ts'
 import { CommandError, FlagError, type Flags } from '../verb.ts'
 

@@ -1,4 +1,4 @@
-/** `pintail serve`: offer a local program, file or text to the network. [docs/rules/serve.md SRV-11, SRV-12] */
+/** `pintail serve`: offer a local program, file or text to the network. [docs/rules/serve.md SVE-11, SVE-12] */
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { isLocalApiError, LocalApiError } from '../../src-client/local-api-error.ts'

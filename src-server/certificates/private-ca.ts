@@ -2,16 +2,13 @@
  * The network's own certificate authority: a root that can vouch for names of this network and for nothing else, and
  * certificates for its machines. Who may ask for which name: `certificate-requests.ts`. [RFC 5280 §4.2.1; docs/rules/certificates.md]
  */
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import 'reflect-metadata' // the library below finds its parts by it
-import * as x509 from '@peculiar/x509'
-import { copyOf, equalBytes } from '../../src-protocol/wire/bytes.ts'
+import { copyOf } from '../../src-protocol/wire/bytes.ts'
 import { bad, type Decoded, ok } from '../../src-protocol/wire/decoded.ts'
 import { utf8 } from '../../src-protocol/wire/text.ts'
 import * as der from '../relay/der.ts'
-
-type SigningKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>
 
 const P256 = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 const DAY_MS = 86_400_000
@@ -25,13 +22,14 @@ const NAME_CONSTRAINTS = '2.5.29.30'
 
 export class PrivateCa {
   readonly rootPem: string
-  readonly #root: x509.X509Certificate
-  readonly #key: SigningKey
+  readonly #root: X509Certificate
+  /** PKCS #8. */
+  readonly #key: Uint8Array<ArrayBuffer>
   readonly #now: () => number
 
-  private constructor(root: x509.X509Certificate, key: SigningKey, now: () => number) {
+  private constructor(rootPem: string, root: X509Certificate, key: Uint8Array<ArrayBuffer>, now: () => number) {
+    this.rootPem = rootPem
     this.#root = root
-    this.rootPem = `${root.toString('pem').trim()}\n`
     this.#key = key
     this.#now = now
   }
@@ -45,48 +43,55 @@ export class PrivateCa {
       writeFileSync(keyPath, made.keyPem, { mode: 0o600 })
       writeFileSync(certPath, made.certPem, { mode: 0o644 })
     }
-    const root = read(certPath, (text) => new x509.X509Certificate(text))
-    if (!isFor(root, domain))
+    const { pem, root } = read(certPath, (text) => ({ pem: text, root: new X509Certificate(text) }))
+    if (root.raw.indexOf(constraintsFor(domain)) < 0)
       throw new Error(
         `${certPath} vouches for another domain than base_domain (${domain}); move ca.crt and ca.key away and others are made, which machines then have to trust anew`,
       )
-    const pkcs8 = read(keyPath, (text) => x509.PemConverter.decodeFirst(text))
-    const key = await crypto.subtle.importKey('pkcs8', pkcs8, P256, false, ['sign']).catch((error: Error) => {
-      throw new Error(`${keyPath} is no key: ${error.message}`, { cause: error })
-    })
-    return new PrivateCa(root, key, now)
+    const key = read(keyPath, createPrivateKey)
+    if (!root.checkPrivateKey(key)) throw new Error(`${keyPath} cannot be used: it is not the key of ${certPath}`)
+    return new PrivateCa(pem, root, copyOf(key.export({ type: 'pkcs8', format: 'der' })), now)
   }
 
   /** For exactly this name, whatever else the request says. The reason is a sentence for whoever asked. */
   async issue(csr: Uint8Array<ArrayBuffer>, name: string): Promise<Decoded<string>> {
     if (csr.length > MAX_CSR_BYTES) return bad('the request is too large')
-    const request = parseRequest(csr)
+    const x509 = await library()
+    const request = parsed(() => new x509.Pkcs10CertificateRequest(csr))
     if (request === undefined || !(await request.verify().catch(() => false)))
       return bad('that is no certificate request')
     if (request.publicKey.algorithm.name !== 'ECDSA') return bad('the key has to be an elliptic-curve one')
     const now = this.#now()
+    const root = new x509.X509Certificate(this.rootPem)
     const certificate = await x509.X509CertificateGenerator.create({
       serialNumber: randomSerial(),
-      issuer: this.#root.subjectName,
+      issuer: root.subjectName,
       subject: [{ CN: [name.slice(0, 64)] }],
       notBefore: new Date(now - SKEW_MS),
-      notAfter: new Date(Math.min(now + LIFE_DAYS * DAY_MS, this.#root.notAfter.getTime())),
+      notAfter: new Date(Math.min(now + LIFE_DAYS * DAY_MS, this.#root.validToDate.getTime())),
       publicKey: request.publicKey,
-      signingKey: this.#key,
+      signingKey: await crypto.subtle.importKey('pkcs8', this.#key, P256, false, ['sign']),
       signingAlgorithm: P256,
       extensions: [
         new x509.BasicConstraintsExtension(false, undefined, true),
         new x509.KeyUsagesExtension(x509.KeyUsageFlags.digitalSignature, true),
         new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
         new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: name }]),
-        await x509.AuthorityKeyIdentifierExtension.create(this.#root.publicKey),
+        await x509.AuthorityKeyIdentifierExtension.create(root.publicKey),
       ],
     })
     return ok(`${certificate.toString('pem').trim()}\n`)
   }
 }
 
+/** Twenty megabytes, and as long to load as the rest of the server: only when something is signed. */
+async function library(): Promise<typeof import('@peculiar/x509')> {
+  await import('reflect-metadata') // it finds its parts by this
+  return import('@peculiar/x509')
+}
+
 async function makeRoot(domain: string, nowMs: number): Promise<{ certPem: string; keyPem: string }> {
+  const x509 = await library()
   const keys = await crypto.subtle.generateKey(P256, true, ['sign', 'verify'])
   const root = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: randomSerial(),
@@ -120,16 +125,12 @@ function constraintsFor(domain: string): Uint8Array<ArrayBuffer> {
   return copyOf(der.sequence(der.tagged(0, permitted), der.tagged(1, ...excluded)))
 }
 
-function isFor(root: x509.X509Certificate, domain: string): boolean {
-  const extension = root.getExtension(NAME_CONSTRAINTS)
-  return extension !== null && equalBytes(new Uint8Array(extension.value), constraintsFor(domain))
-}
-
-function parseRequest(csr: Uint8Array<ArrayBuffer>): x509.Pkcs10CertificateRequest | undefined {
+/** The library refuses by throwing. */
+function parsed<T>(parse: () => T): T | undefined {
   try {
-    return new x509.Pkcs10CertificateRequest(csr)
+    return parse()
   } catch {
-    return undefined // the parser's only way to refuse
+    return undefined
   }
 }
 

@@ -1,4 +1,4 @@
-/** What a profile keeps of serving, as it is written down. Pure. [docs/rules/serve.md SRV-1, SRV-9] */
+/** What a profile keeps of serving, as it is written down. Pure. [docs/rules/serve.md SVE-1, SVE-9] */
 import type { ServeConfig } from '../../../src-contract/localapi/serve.ts'
 import { parseServeConfig } from '../../../src-protocol/machines/serve/config.ts'
 import { bad, type Decoded, ok } from '../../../src-protocol/wire/decoded.ts'

@@ -1,6 +1,6 @@
 /**
  * Files and folders that are served are read by a program of their own, which has the rights of whoever asked for it and no
- * others: one for each user, started with the first request, ended when it is not needed. [docs/rules/serve.md SRV-9]
+ * others: one for each user, started with the first request, ended when it is not needed. [docs/rules/serve.md SVE-9]
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { chown, mkdtemp, rm } from 'node:fs/promises'

@@ -1,4 +1,4 @@
-/** A stream handed on to a program of this machine, with or without a PROXY header. [docs/rules/serve.md SRV-6] */
+/** A stream handed on to a program of this machine, with or without a PROXY header. [docs/rules/serve.md SVE-6] */
 import { connect, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Bytes } from '../../../src-protocol/wire/bytes.ts'

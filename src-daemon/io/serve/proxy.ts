@@ -1,7 +1,7 @@
 /**
  * Requests handed on to a program behind us. undici speaks HTTP with it; here is what a proxy adds: which headers pass,
  * streams both ways that wait for each other, trailers, upgrades, and an answer when nobody is there.
- * [docs/rules/serve.md SRV-5, SRV-8]
+ * [docs/rules/serve.md SVE-5, SVE-8]
  */
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { request as httpsRequest } from 'node:https'

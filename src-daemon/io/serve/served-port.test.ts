@@ -93,7 +93,7 @@ function ask(port: number, path: string, options: { method?: string; headers?: o
   })
 }
 
-test('[SRV-4.5] text, redirects, and nothing', async () => {
+test('[SVE-4.5] text, redirects, and nothing', async () => {
   const port = await site({ '/hi': { Text: 'hello' }, '/old': { Redirect: '308:/new' } })
   expect(await ask(port, '/hi')).toMatchObject({ status: 200, body: 'hello' })
   expect(await ask(port, '/old')).toMatchObject({ status: 308, headers: { location: '/new' } })
@@ -103,7 +103,7 @@ test('[SRV-4.5] text, redirects, and nothing', async () => {
   expect((await ask(port, '/a/../hi')).status).toBe(400)
 })
 
-test('[SRV-5.4] the program hears who asks from us alone, and sees the path below the mount', async () => {
+test('[SVE-5.4] the program hears who asks from us alone, and sees the path below the mount', async () => {
   const echo = createServer((seen, reply) => {
     reply.setHeader('Keep-Alive', 'timeout=99')
     reply.setHeader('X-Own', ['a', 'b'])
@@ -137,7 +137,7 @@ test('[SRV-5.4] the program hears who asks from us alone, and sees the path belo
   expect(seen.headers).not.toHaveProperty('x-private')
 })
 
-test('[SRV-8.1] bodies both ways, streams of events as they come, trailers, HEAD', async () => {
+test('[SVE-8.1] bodies both ways, streams of events as they come, trailers, HEAD', async () => {
   const program = await listening(
     createServer((seen, reply) => {
       if (seen.url === '/events') {
@@ -164,7 +164,7 @@ test('[SRV-8.1] bodies both ways, streams of events as they come, trailers, HEAD
   expect(events.trailers).toEqual({ 'x-sum': '3' })
 })
 
-test('[SRV-8.2] a caller who reads slowly slows the program down; one who leaves ends it', async () => {
+test('[SVE-8.2] a caller who reads slowly slows the program down; one who leaves ends it', async () => {
   let sent = 0
   let isGone = false
   const chunk = Buffer.alloc(64 << 10)
@@ -194,7 +194,7 @@ test('[SRV-8.2] a caller who reads slowly slows the program down; one who leaves
   await expect.poll(() => isGone, { timeout: 5_000 }).toBe(true)
 })
 
-test('[SRV-8.3] nobody there is a 502 that says no more than that; half an answer does not look whole', async () => {
+test('[SVE-8.3] nobody there is a 502 that says no more than that; half an answer does not look whole', async () => {
   const port = await site({ '/': { Proxy: String(await freePort()) } })
   expect((await ask(port, '/')).status).toBe(502)
   expect(failures.at(-1)).toMatch(/ECONNREFUSED/)
@@ -206,7 +206,7 @@ test('[SRV-8.3] nobody there is a 502 that says no more than that; half an answe
   await expect(ask(broken, '/')).rejects.toThrow()
 })
 
-test('[SRV-8.4] WebSocket: the bytes of both after a 101, and any other answer as it is', async () => {
+test('[SVE-8.4] WebSocket: the bytes of both after a 101, and any other answer as it is', async () => {
   const program = createServer((_seen, reply) => {
     reply.statusCode = 401
     reply.end('who are you')
@@ -243,7 +243,7 @@ test('[SRV-8.4] WebSocket: the bytes of both after a 101, and any other answer a
   await expect.poll(() => refused.read(), { timeout: 5_000 }).toMatch(/^HTTP\/1\.1 403 .*no$/s)
 })
 
-test('[SRV-8.5] what is no request is refused, and a head that never ends is not waited for', async () => {
+test('[SVE-8.5] what is no request is refused, and a head that never ends is not waited for', async () => {
   const port = await site({ '/': { Text: 'x' } })
   const answerTo = (text: string) =>
     new Promise<string>((resolve) => {
@@ -265,7 +265,7 @@ test('[SRV-8.5] what is no request is refused, and a head that never ends is not
   expect(await answerTo('\x16\x03\x01\x02\x00\x01')).toMatch(/^(HTTP\/1\.1 400|$)/)
 })
 
-test('[SRV-6.3] streams: bytes both ways after the header, either end may finish first', async () => {
+test('[SVE-6.3] streams: bytes both ways after the header, either end may finish first', async () => {
   const program = await listening(
     createNetServer({ allowHalfOpen: true }, (socket) => {
       let got = ''
@@ -290,7 +290,7 @@ test('[SRV-6.3] streams: bytes both ways after the header, either end may finish
   expect(Buffer.concat(texts).toString()).toBe('got PROXY hello')
 })
 
-test('[SRV-9.1] files and folders: types, ranges, indexes; nothing above, nothing hidden, nothing of nobody', async () => {
+test('[SVE-9.1] files and folders: types, ranges, indexes; nothing above, nothing hidden, nothing of nobody', async () => {
   await mkdir(join(folder, 'web/sub'), { recursive: true })
   writeFileSync(join(folder, 'web/index.html'), '<p>home')
   writeFileSync(join(folder, 'web/sub/a b.txt'), 'a text')

@@ -1,5 +1,5 @@
 /**
- * A port of one of our own addresses that is served: a site, or a stream to a program. [docs/rules/serve.md SRV-7]
+ * A port of one of our own addresses that is served: a site, or a stream to a program. [docs/rules/serve.md SVE-7]
  */
 import { createServer as createHttpServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'

@@ -1,4 +1,4 @@
-/** What this machine serves: `serve-config`, in the field's form. [docs/rules/serve.md SRV-10] */
+/** What this machine serves: `serve-config`, in the field's form. [docs/rules/serve.md SVE-10] */
 import { createHash } from 'node:crypto'
 import type { ServeConfig } from '../../../src-contract/localapi/serve.ts'
 import { parseServeConfig } from '../../../src-protocol/machines/serve/config.ts'

@@ -1,6 +1,6 @@
 /**
  * What happens to a request at a served port: decided here, done in `src-daemon/io/serve`. Pure.
- * [docs/rules/serve.md SRV-4, SRV-5]
+ * [docs/rules/serve.md SVE-4, SVE-5]
  */
 import type { IpText } from '../../../src-contract/ids.ts'
 import type { HttpHandler, WebServer } from '../../../src-contract/localapi/serve.ts'

@@ -1,4 +1,4 @@
-/** Whether one serve config may follow another. Pure. [docs/rules/serve.md SRV-3] */
+/** Whether one serve config may follow another. Pure. [docs/rules/serve.md SVE-3] */
 import type { ServeConfig, TcpPortHandler } from '../../../src-contract/localapi/serve.ts'
 
 export interface ChangeFacts {

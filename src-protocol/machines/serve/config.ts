@@ -1,4 +1,4 @@
-/** A serve config as somebody sent it, or as it was kept. Pure. [docs/rules/serve.md SRV-1] */
+/** A serve config as somebody sent it, or as it was kept. Pure. [docs/rules/serve.md SVE-1] */
 import type {
   HttpHandler,
   ServeConfig,

@@ -1,6 +1,6 @@
 /**
  * Headers that tell a proxied program who asks. Whatever a caller sends under these names is taken away first, also in the
- * spelling with underscores, which many programs take for the same. Pure. [docs/rules/serve.md SRV-5]
+ * spelling with underscores, which many programs take for the same. Pure. [docs/rules/serve.md SVE-5]
  */
 
 export interface CallerIdentity {

@@ -1,4 +1,4 @@
-/** Where a proxy handler or a forwarder leads, as people write it. Pure. [docs/rules/serve.md SRV-2] */
+/** Where a proxy handler or a forwarder leads, as people write it. Pure. [docs/rules/serve.md SVE-2] */
 import { bad, type Decoded, ok } from '../../wire/decoded.ts'
 
 export interface ProxyTarget {

@@ -1,6 +1,6 @@
 /**
  * What a request asks for, and which handler that is. Strict, because this decides what the one behind the proxy gets to
- * see: a path that means one thing here and another there is refused. Pure. [docs/rules/serve.md SRV-4]
+ * see: a path that means one thing here and another there is refused. Pure. [docs/rules/serve.md SVE-4]
  */
 import type { HttpHandler, WebServer } from '../../../src-contract/localapi/serve.ts'
 import { bad, type Decoded, ok } from '../../wire/decoded.ts'

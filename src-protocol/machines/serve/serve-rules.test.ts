@@ -14,7 +14,7 @@ const site: ServeConfig = {
 }
 
 describe('configs', () => {
-  test('[SRV-1.1] what is right stays as it is; what is empty is left out', () => {
+  test('[SVE-1.1] what is right stays as it is; what is empty is left out', () => {
     expect(parseServeConfig(site)).toEqual({ ok: true, value: site })
     expect(parseServeConfig({ TCP: {}, Web: null, Foreground: {} })).toEqual({ ok: true, value: {} })
     const session = { Foreground: { a1: { TCP: { '80': { HTTP: true } } } } }
@@ -41,12 +41,12 @@ describe('configs', () => {
     [{ Foreground: { a: { Foreground: { b: {} } } } }, /no Foreground of its own/],
     [{ TCP: Object.fromEntries(Array.from({ length: 1_001 }, (_, i) => [i + 1, { HTTP: true }])) }, /more than/],
     [{ __proto__: null, TCP: JSON.parse('{"__proto__":{"HTTP":true}}') }, /no such key/],
-  ])('[SRV-1.2] %j is refused in words', (value, reason) => {
+  ])('[SVE-1.2] %j is refused in words', (value, reason) => {
     const read = parseServeConfig(value)
     expect(read.ok ? 'taken' : read.reason).toMatch(reason)
   })
 
-  test('[SRV-1.3] whatever is sent, an answer comes, and what was taken is taken again', () => {
+  test('[SVE-1.3] whatever is sent, an answer comes, and what was taken is taken again', () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
         const read = parseServeConfig(value)
@@ -60,7 +60,7 @@ describe('configs', () => {
     ['localhost:3000/api/', 'http', 'localhost', 3000, '/api'],
     ['http://127.0.0.1', 'http', '127.0.0.1', 80, ''],
     ['https+insecure://[::1]:8443/x', 'https', '::1', 8443, '/x'],
-  ])('[SRV-2.1] %s is a place for a proxy', (text, scheme, host, port, prefix) => {
+  ])('[SVE-2.1] %s is a place for a proxy', (text, scheme, host, port, prefix) => {
     expect(parseProxyTarget(text)).toMatchObject({ ok: true, value: { scheme, host, port, prefix } })
   })
 
@@ -73,11 +73,11 @@ describe('configs', () => {
     'http://h/?q',
     'unix:a',
     'javascript://1',
-  ])('[SRV-2.2] %s is none', (text) => {
+  ])('[SVE-2.2] %s is none', (text) => {
     expect(parseProxyTarget(text).ok).toBe(false)
   })
 
-  test('[SRV-2.3] forwarders and redirects', () => {
+  test('[SVE-2.3] forwarders and redirects', () => {
     expect(parseForward('[::1]:22')).toEqual({ ok: true, value: { host: '::1', port: 22 } })
     expect(parseForward('unix:/run/x.sock')).toEqual({ ok: true, value: { socketPath: '/run/x.sock' } })
     expect(parseRedirect(`301:https://a.example/$\{REQUEST_URI}`)).toMatchObject({ value: { status: 301 } })
@@ -91,12 +91,12 @@ describe('changes', () => {
   const facts = { shieldsUp: false }
   const http = { HTTP: true } as const
 
-  test('[SRV-3.1] shields up and open to the internet exclude each other', () => {
+  test('[SVE-3.1] shields up and open to the internet exclude each other', () => {
     expect(problemOfChange({}, site, { shieldsUp: true })).toMatch(/shields-up/)
     expect(problemOfChange({}, site, facts)).toBe(undefined)
   })
 
-  test('[SRV-3.2] a port has one owner', () => {
+  test('[SVE-3.2] a port has one owner', () => {
     const background = { TCP: { '80': http } }
     const session = { Foreground: { s: { TCP: { '80': http } } } }
     expect(problemOfChange(background, { ...background, ...session }, facts)).toMatch(/in use/)
@@ -105,7 +105,7 @@ describe('changes', () => {
     expect(problemOfChange(session, two, facts)).toMatch(/in use/)
   })
 
-  test('[SRV-3.3] a port does not change its kind in place, and a service not between tun and handlers', () => {
+  test('[SVE-3.3] a port does not change its kind in place, and a service not between tun and handlers', () => {
     const https = { TCP: { '80': { HTTPS: true } } }
     expect(problemOfChange({ TCP: { '80': http } }, https, facts)).toMatch(/serves http at present/)
     const tun = { Services: { 'svc:a': { Tun: true } } }
@@ -137,7 +137,7 @@ describe('what is asked for', () => {
     ['/a/bc', '/', '/a/bc'],
     ['/a/b/c', '/a/b', '/c'],
     ['/docs%2Fx', '/', '/docs%2Fx'],
-  ])('[SRV-4.1] %s is at %s', (path, mount, rest) => {
+  ])('[SVE-4.1] %s is at %s', (path, mount, rest) => {
     expect(found(path)).toEqual([mount, rest])
   })
 
@@ -155,16 +155,16 @@ describe('what is asked for', () => {
     '/a b',
     '/a#b',
     '/..%5cx',
-  ])('[SRV-4.2] %s is refused: it may mean something else to whom it is for', (path) => {
+  ])('[SVE-4.2] %s is refused: it may mean something else to whom it is for', (path) => {
     expect(typeof found(path)).toBe('string')
   })
 
-  test('[SRV-4.3] nothing is mounted, nothing is found; names of objects are no mounts', () => {
+  test('[SVE-4.3] nothing is mounted, nothing is found; names of objects are no mounts', () => {
     expect(found('/x', {})).toBe(undefined)
     expect(found('/constructor', { '/y': { Text: '' } })).toBe(undefined)
   })
 
-  test('[SRV-4.4] what a proxied program is asked for lies below the mount, however it is written', () => {
+  test('[SVE-4.4] what a proxied program is asked for lies below the mount, however it is written', () => {
     const part = fc.constantFrom(
       '.',
       '..',
@@ -193,7 +193,7 @@ describe('what is asked for', () => {
 })
 
 describe('who asks', () => {
-  test('[SRV-5.1] nobody sends our headers, in no spelling; nothing of one hop goes to the next', () => {
+  test('[SVE-5.1] nobody sends our headers, in no spelling; nothing of one hop goes to the next', () => {
     const own = [
       'Tailscale-User-Login',
       'tailscale_user_login',
@@ -207,7 +207,7 @@ describe('who asks', () => {
     for (const name of ['Cookie', 'Content-Type', 'Content-Length']) expect(passesOn(name, named), name).toBe(true)
   })
 
-  test('[SRV-5.2] names beyond ASCII are encoded words of at most 75 characters', () => {
+  test('[SVE-5.2] names beyond ASCII are encoded words of at most 75 characters', () => {
     expect(encodeWords('Ann')).toBe('Ann')
     expect(encodeWords('Åsa = ?_')).toBe('=?utf-8?q?=C3=85sa_=3D_=3F=5F?=')
     const long = encodeWords('é'.repeat(40))
@@ -216,7 +216,7 @@ describe('who asks', () => {
     expect(encodeWords('a\r\nX: b')).not.toMatch(/[\r\n]/)
   })
 
-  test('[SRV-5.3] tagged machines are nobody', () => {
+  test('[SVE-5.3] tagged machines are nobody', () => {
     expect(identityHeaders(undefined)).toEqual([])
     const caller = { loginName: 'ann@example.net', displayName: 'Ann', profilePicUrl: '' }
     expect(identityHeaders(caller).map(([name]) => name)).toEqual([
