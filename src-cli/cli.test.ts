@@ -535,6 +535,13 @@ Capabilities:
     expect((await pintailCli('exit-node list')).out).toMatch(
       /^\n IP {13}HOSTNAME {15}COUNTRY {5}CITY {6}STATUS {5}\n 100\.64\.0\.2 {5}nas\.example\.ts\.net {5}- {11}- {9}- {10}\n\n# To use an exit node/,
     )
+    const [nas] = Object.values(runningStatus().Peer ?? {})
+    daemon.status = runningStatus({
+      Peer: { x: blankPeer({ ...nas, Location: { Country: 'A\n 1.2.3.4\tevil', City: 'B' } }) },
+    })
+    expect((await pintailCli('exit-node list')).out.split('\n').filter((line) => line.includes('1.2.3.4'))).toEqual([
+      expect.stringMatching(/^ 100\.64\.0\.2 .* A {2}1\.2\.3\.4 evil /),
+    ])
     const at = (id: string, Country: string, City: string, Priority: number, more = {}) =>
       [
         id,
@@ -570,6 +577,10 @@ Capabilities:
     expect((await pintailCli('exit-node list --filter=X')).err).toBe('no exit nodes found for "X"\n')
     daemon.answers.set('GET suggest-exit-node', () => [200, { ID: 'n2', Name: 'nas.example.ts.net.' }])
     expect((await pintailCli('exit-node suggest')).out).toMatch(/^Suggested exit node: nas\.example\.ts\.net\n/)
+    daemon.answers.set('GET suggest-exit-node', () => [200, { ID: 'n2', Name: "x; reboot\n#'" }])
+    expect((await pintailCli('exit-node suggest')).out).toBe(
+      "Suggested exit node: x; reboot #'\nTo accept this suggestion, use `pintail set --exit-node='x; reboot #'\\'''`.\n",
+    )
     expect((await pintailCli('exit-node suggest nas')).err).toBe('too many non-flag arguments: ["nas"]\n')
   })
 })

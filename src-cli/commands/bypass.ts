@@ -5,6 +5,7 @@ import { bypassText, mustHave, parseBypassText, readBypass, writeBypass } from '
 import { acceptRiskFlag } from '../settings/risk.ts'
 import { asksForSafety, makeChange, safeApplyFlags } from '../settings/safe-apply.ts'
 import { goJson } from '../text/go-json.ts'
+import { shellQuote } from '../text/shell-quote.ts'
 import { alignTabs } from '../text/table.ts'
 import { CommandError, type Invocation, refuseArgs, type Verb } from '../verb.ts'
 
@@ -49,7 +50,7 @@ export const bypass: Verb = {
         else
           for (const { Interface, Prefixes } of found)
             call.terminal.out(
-              `${Interface} has ${shortList(Prefixes)}. To keep them: pintail bypass add interface:${Interface}\n`,
+              `${Interface} has ${shortList(Prefixes)}. To keep them: pintail bypass add ${shellQuote(`interface:${Interface}`)}\n`,
             )
         return 0
       },

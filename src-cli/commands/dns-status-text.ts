@@ -1,7 +1,9 @@
 /** The words of `pintail dns status`; scripts read them, so headings and items are those of the stock command line. */
+
 import type { DnsConfig, Resolver } from '../../src-contract/control/map.ts'
 import type { OsDnsReply } from '../../src-contract/localapi/dns.ts'
 import type { Status } from '../../src-contract/localapi/status.ts'
+import { oneCell } from '../text/visible.ts'
 
 export interface DnsSituation {
   readonly isAccepted: boolean
@@ -96,7 +98,7 @@ or if no resolvers are provided by the coordination server.
 }
 
 function section(title: string, items: readonly string[], nothing: string): string {
-  const lines = items.length === 0 ? [`(${nothing})`] : items
+  const lines = items.length === 0 ? [`(${nothing})`] : items.map(oneCell)
   return `${title}:\n${lines.map((line) => `  ${line}\n`).join('')}\n`
 }
 

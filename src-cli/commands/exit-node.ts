@@ -3,7 +3,9 @@
 import { LocalApiError } from '../../src-client/local-api-error.ts'
 import type { PeerStatus, Status } from '../../src-contract/localapi/status.ts'
 import { quote } from '../text/quote.ts'
+import { shellQuote } from '../text/shell-quote.ts'
 import { alignTabs } from '../text/table.ts'
+import { oneCell } from '../text/visible.ts'
 import { CommandError, refuseArgs, type Verb } from '../verb.ts'
 import { lastSeen, sortedPeers } from './status-text.ts'
 
@@ -32,11 +34,11 @@ export const exitNode: Verb = {
         const { connect, terminal } = call
         try {
           const { ID, Name } = await (await connect()).suggestExitNode()
-          const name = Name.replace(/\.$/, '')
+          const name = oneCell(Name.replace(/\.$/, ''))
           terminal.out(
             ID === ''
               ? 'No exit node suggestion is available.\n'
-              : `Suggested exit node: ${name}\nTo accept this suggestion, use \`pintail set --exit-node=${name}\`.\n`,
+              : `Suggested exit node: ${name}\nTo accept this suggestion, use \`pintail set --exit-node=${shellQuote(name)}\`.\n`,
           )
           return 0
         } catch (error) {
@@ -66,13 +68,9 @@ export function exitNodeTable(status: Status, filter: string, nowMs: number): st
   const rows = filter === '' ? bestPerCity(wanted) : wanted
   rows.sort((a, b) => compare([a.country, a.city], [b.country, b.city]))
   const lines = rows.map(({ peer, country, city }) =>
-    [
-      peer.TailscaleIPs?.[0] ?? '',
-      peer.DNSName.replace(/\.$/, ''),
-      country || '-',
-      city || '-',
-      stateOf(peer, nowMs),
-    ].join('\t'),
+    [peer.TailscaleIPs?.[0] ?? '', peer.DNSName.replace(/\.$/, ''), country || '-', city || '-', stateOf(peer, nowMs)]
+      .map(oneCell)
+      .join('\t'),
   )
   const text = [['IP', 'HOSTNAME', 'COUNTRY', 'CITY', 'STATUS'].join('\t'), ...lines].map((line) => `\n ${line}\t`)
   const table = alignTabs(text.join(''), { minWidth: 10, padding: 5 })

@@ -8,6 +8,7 @@ import type {
   RouteTarget,
 } from '../../src-contract/localapi/route-explain.ts'
 import { alignTabs } from '../text/table.ts'
+import { oneCell } from '../text/visible.ts'
 
 const FEW_PARTS = 4
 
@@ -24,7 +25,7 @@ export function explanationText(explanation: RouteExplanation): string {
 /** Names come from other machines; none of them may begin a line or a cell. */
 function inLines(explanation: RouteExplanation): RouteExplanation {
   const text = JSON.stringify(explanation, (_key, value: unknown) =>
-    typeof value === 'string' ? value.replace(/[\t\n\r]+/g, ' ') : value,
+    typeof value === 'string' ? oneCell(value) : value,
   )
   return JSON.parse(text) as RouteExplanation
 }

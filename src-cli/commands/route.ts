@@ -6,6 +6,7 @@ import { acceptRiskFlag } from '../settings/risk.ts'
 import { asksForSafety, makeChange, safeApplyFlags } from '../settings/safe-apply.ts'
 import { goJson } from '../text/go-json.ts'
 import { alignTabs } from '../text/table.ts'
+import { oneCell } from '../text/visible.ts'
 import { CommandError, type Invocation, refuseArgs, type Verb } from '../verb.ts'
 import { explanationText } from './route-explain-text.ts'
 
@@ -131,7 +132,7 @@ function say({ flags, terminal }: Invocation, { Routes, Off }: SubnetRoutes): vo
   else {
     const rows = Routes.map(
       ({ Prefix, ViaName, Online, Reason }) =>
-        `${Prefix}\t${ViaName.replace(/[\t\n\r]+/g, ' ')}\t${Online ? 'online' : 'offline'}\t${STATES[Reason] ?? Reason}\n`,
+        `${Prefix}\t${oneCell(ViaName)}\t${Online ? 'online' : 'offline'}\t${STATES[Reason] ?? Reason}\n`,
     )
     terminal.out(alignTabs(['NETWORK\tROUTER\tIS\tSTATE\n', ...rows].join(''), { padding: 2 }))
   }

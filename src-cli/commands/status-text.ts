@@ -4,6 +4,7 @@ import { idText } from '../../src-contract/ids.ts'
 import type { PeerStatus, Status } from '../../src-contract/localapi/status.ts'
 import { quote } from '../text/quote.ts'
 import { alignTabs } from '../text/table.ts'
+import { oneCell } from '../text/visible.ts'
 import { shortName } from './peer-names.ts'
 
 export interface TableOptions {
@@ -37,11 +38,6 @@ export function statusTable(status: Status, options: TableOptions): { text: stri
   }
   const text = alignTabs(rows.map((cells) => `${cells.map(oneCell).join('\t')}\t\n`).join(''), { padding: 2 })
   return { text, hiddenExitNodes }
-}
-
-/** Foreign text stays in its cell. */
-function oneCell(text: string): string {
-  return text.replace(/[\t\n]/g, ' ')
 }
 
 export function sortedPeers(status: Status): PeerStatus[] {

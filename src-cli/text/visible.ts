@@ -11,3 +11,8 @@ const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a
 export function visible(text: string): string {
   return text.replace(UNSEEN, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
+
+/** Foreign text stays in its line and in its cell. */
+export function oneCell(text: string): string {
+  return text.replace(/[\t\n\r]+/g, ' ')
+}
