@@ -126,7 +126,7 @@ describe('Taildrop', () => {
         ['stock', 'ours'],
       ] as const) {
         const sent = await network.file(from, ['cp', source('medium'), `${to}:`])
-        expect(sent).toEqual({ code: 0, stdout: '', stderr: '' })
+        expect(sent.code, sent.stderr).toBe(0) // it may say that nobody replies while the path is changed
         const inbox = network.inbox()
         expect((await network.file(to, ['get', inbox])).code).toBe(0)
         expect(await digestOf(join(inbox, 'medium'))).toBe(await digestOf(source('medium')))
