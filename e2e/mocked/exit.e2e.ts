@@ -136,6 +136,8 @@ test('J5 and what happens when it fails; a daemon that refuses is quoted', async
   await expect.poll(() => daemon.prefs.ExitNodeAllowLANAccess).toBe(true)
   await page.getByText('Another one takes over', { exact: true }).click()
   await expect.poll(() => daemon.prefs.AutoExitNode).toBe('any')
+  await expect(page.getByRole('radio', { name: 'Another one takes over' })).toBeChecked()
+  await expect(page.getByRole('radio', { name: 'Block internet' })).toBeEnabled()
   await page.getByText('Block internet', { exact: true }).click()
   await expect.poll(() => daemon.prefs.AutoExitNode).toBe('')
   expect(daemon.prefs.ExitNodeID).toBe(NAS)

@@ -117,6 +117,7 @@ test('U17: exit node on, the company kept by bypass, the exit node dies, another
   await expect(window.stateWord).toHaveText('On', within)
   expect(await away.routeGet(SITE)).toBe('eth0 main')
   expect(await away.seenAs()).toBe(away.routerAddress)
+  await expect.poll(async () => menuText(await tray.menu()), within).toContain('Use exit node: exit2')
   await tray.click(await tray.find('Use exit node: exit2'))
   await expect.poll(() => away.routeGet(SITE), within).toBe('pintail0 52')
   expect(complaints).toEqual([])
