@@ -212,6 +212,17 @@ describe('in step with what is around', () => {
     bypass.close()
   })
 
+  test('[BYP-6] a name server with a new address in each answer does not keep the host busy', async () => {
+    vi.useFakeTimers()
+    const { bypass, changes } = open()
+    await bypass.follow({ ...emptyBypass, Suffixes: ['corp.example'] }, true)
+    for (let i = 1; i <= 250; i++) bypass.noteAnswer(answerOf('git.corp.example', `10.99.0.${i}`))
+    expect([changes(), bypass.current.prefixes]).toEqual([1, ['10.99.0.1/32']])
+    await vi.advanceTimersByTimeAsync(1_000)
+    expect([changes(), bypass.current.prefixes.length]).toEqual([2, 250])
+    bypass.close()
+  })
+
   test('[BYP-6] no VPN pulls the network itself, or the internet in halves, out of the tunnel', async () => {
     const { bypass, around } = open()
     const prefixes = ['0.0.0.0/1', '128.0.0.0/1', '100.0.0.0/8', '100.64.9.0/24', 'fd7a:115c:a1e0::/64', '8000::/1']

@@ -14,6 +14,8 @@ import { mayPassWithInterface } from './may-pass.ts'
 
 /** Routes can change without an address that does. */
 const LOOK_EVERY_MS = 5_000
+/** A name server may have a new address in each answer; each change of the host's rules costs far more than an answer. */
+const REST_AFTER_NAME_MS = 100
 
 export interface BypassParts {
   readonly routes: ForeignRoutes
@@ -32,6 +34,8 @@ export class Bypass {
   #uids: ReadonlyMap<string, number> = new Map()
   #current: RouterBypass = plainRouterConfig.bypass
   #timer: NodeJS.Timeout | undefined
+  #rest: NodeJS.Timeout | undefined
+  #isNameDue = false
   #looking: Promise<void> | undefined
   #reading: Promise<readonly ForeignInterface[]> | undefined
 
@@ -73,7 +77,19 @@ export class Bypass {
   /** An answer that a program of this machine gets from our resolver. */
   noteAnswer(bytes: Uint8Array): void {
     const suffixes = this.#setting?.Suffixes ?? []
-    if (this.#isUsed && this.#names.note(bytes, suffixes, this.#parts.now())) this.#settle()
+    if (!this.#isUsed || !this.#names.note(bytes, suffixes, this.#parts.now())) return
+    if (this.#rest === undefined) this.#settleAndRest()
+    else this.#isNameDue = true
+  }
+
+  /** The first of many at once, the others together. */
+  #settleAndRest(): void {
+    this.#isNameDue = false
+    this.#settle()
+    this.#rest = setTimeout(() => {
+      this.#rest = undefined
+      if (this.#isNameDue) this.#settleAndRest()
+    }, REST_AFTER_NAME_MS).unref()
   }
 
   async report(): Promise<BypassReport> {
@@ -100,6 +116,7 @@ export class Bypass {
 
   close(): void {
     clearInterval(this.#timer)
+    clearTimeout(this.#rest)
     this.#isUsed = false
   }
 
