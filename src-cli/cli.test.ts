@@ -53,7 +53,8 @@ async function pintailCli(line: string | string[], more: Partial<Terminal> = {})
     ...more,
   }
   const words = typeof line === 'string' ? line.split(' ') : line
-  const code = await runCli([`--socket=${daemon.socketPath}`, ...words], terminal, pintail)
+  const socket = terminal.env.PINTAIL_SOCKET === undefined ? [`--socket=${daemon.socketPath}`] : []
+  const code = await runCli([...socket, ...words], terminal, pintail)
   return { code, ...seen }
 }
 
@@ -121,6 +122,10 @@ describe('the frame', () => {
     )
     expect(err).toContain("set --operator=$USER' once.\n")
     expect((await pintailCli('up', { uid: 0 })).err).toBe('Access denied: checkprefs access denied\n')
+    const { socketPath } = daemon // named by the environment, which sudo drops
+    expect((await pintailCli('up', { env: { PINTAIL_SOCKET: socketPath } })).err).toBe(
+      `Access denied: checkprefs access denied\n\nUse 'sudo pintail --socket=${socketPath} up'.\nTo not require root, use 'sudo pintail --socket=${socketPath} set --operator=$USER' once.\n`,
+    )
   })
 })
 

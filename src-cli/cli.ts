@@ -167,9 +167,13 @@ function explain(error: LocalApiError, argv: readonly string[], terminal: Termin
     case 'access-denied': {
       const denied = `Access denied: ${error.message}`
       if (terminal.uid === 0 || terminal.platform === 'win32') return denied
-      const again = `${denied}\n\nUse 'sudo ${['pintail', ...argv].map(shellQuote).join(' ')}'.`
+      const named = socketFlag(argv)
+      // sudo does not hand the environment on
+      const inherited = terminal.env.PINTAIL_SOCKET
+      const extra = named.length === 0 && inherited ? [shellQuote(`--socket=${inherited}`)] : []
+      const again = `${denied}\n\nUse 'sudo ${['pintail', ...extra, ...argv.map(shellQuote)].join(' ')}'.`
       if (denied.includes('--operator=')) return again // our daemon says what else there is, a stock one does not
-      const once = ['pintail', ...socketFlag(argv), 'set', '--operator=$USER'].join(' ')
+      const once = ['pintail', ...extra, ...named, 'set', '--operator=$USER'].join(' ')
       return `${again}\nTo not require root, use 'sudo ${once}' once.`
     }
     case 'precondition-failed':
