@@ -205,6 +205,27 @@ test('[TD-8] no HTTP at all, nobody there', async () => {
   })
 })
 
+test('[TD-8] a connection that does not come about is begun again, and the late one is not kept', async () => {
+  const { url, content } = await receiver(Buffer.alloc(0))
+  const late: Socket[] = []
+  let count = 0
+  const moody: Dialer = {
+    dial: async (host, port, signal) => {
+      if (++count > 1) return dialer.dial(host, port, signal)
+      await new Promise((resolve) => signal.addEventListener('abort', resolve))
+      const stream = connect({ host, port })
+      late.push(stream)
+      return { kind: 'connected', stream }
+    },
+  }
+  const options = { baseUrl: url, name: 'a b.bin', length: 5, body: Readable.from([Buffer.from('hello')]) }
+  const result = await sendToPeer(moody, { ...options, signal: new AbortController().signal, onProgress: () => {} })
+  expect(result).toMatchObject({ kind: 'answered', status: 200 })
+  expect(content().toString()).toBe('hello')
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(late.map(({ destroyed }) => destroyed)).toEqual([true])
+})
+
 test('[TD-8] cancelled in the midst; a source that breaks off', async () => {
   const url = await http((request, response) => void (request.method === 'GET' ? response.end() : request.resume()))
   const stop = new AbortController()

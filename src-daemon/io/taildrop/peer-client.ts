@@ -8,11 +8,12 @@ import type { Duplex, Readable } from 'node:stream'
 import { decodeBlock, MAX_BLOCK_LINE } from '../../../src-protocol/machines/taildrop/block-hashes.ts'
 import { escapeName } from '../../../src-protocol/machines/taildrop/file-name.ts'
 import { errorText } from '../log/log.ts'
-import type { Dialer } from '../proxies/dialer-port.ts'
+import type { Dialer, DialResult } from '../proxies/dialer-port.ts'
 import { ByteSource } from './byte-source.ts'
 
 /** Between two signs of life of the peer: while it lists what it has, while it takes bytes, until its last word. */
 const PATIENCE = { listMs: 10_000, takeMs: 60_000, lastWordMs: 300_000 }
+const AGAIN_AFTER_MS = 3_000
 const MAX_ANSWER_BYTES = 16 << 10
 
 export interface PeerSend {
@@ -72,10 +73,40 @@ interface Target {
 /** What the file is read from failed, not the peer. */
 class SourceError extends Error {}
 
-/** The connection, or why there is none. */
+/**
+ * The connection, or why there is none. One that is not there soon is begun a second time, from another port: after
+ * thousands of connections a stock peer swallows some that look like old ones.
+ */
 async function dialTo(dialer: Dialer, host: string, port: number, signal: AbortSignal): Promise<Duplex | string> {
-  const dialed = await dialer.dial(host, port, signal)
+  const settled = new AbortController()
+  const attempt = (): Promise<DialResult> => dialer.dial(host, port, AbortSignal.any([signal, settled.signal]))
+  const first = attempt()
+  const second = Promise.race([first, after(AGAIN_AFTER_MS)]).then((early) => early ?? attempt())
+  const dialed = await firstConnected([first, second])
+  settled.abort()
+  for (const one of [first, second]) {
+    one.then(
+      (other) => other !== dialed && other.kind === 'connected' && other.stream.destroy(),
+      () => {}, // given up
+    )
+  }
   return dialed.kind === 'connected' ? dialed.stream : signal.aborted ? 'cancelled' : dialed.message
+}
+
+/** Or the last failure. */
+function firstConnected(attempts: readonly Promise<DialResult>[]): Promise<DialResult> {
+  return new Promise((resolve, reject) => {
+    let left = attempts.length
+    const note = (dialed: DialResult): void => {
+      left--
+      if (dialed.kind === 'connected' || left === 0) resolve(dialed)
+    }
+    for (const attempt of attempts) attempt.then(note, reject)
+  })
+}
+
+function after(ms: number): Promise<undefined> {
+  return new Promise((resolve) => void setTimeout(resolve, ms, undefined).unref())
 }
 
 /** The end of what the peer has and is the same as ours; the source stands there afterwards. */
