@@ -138,6 +138,8 @@ test('axe finds nothing, light and wide', async ({ world }) => {
   await page.keyboard.press('Enter')
   await page.getByRole('button', { name: 'Why' }).click()
   await page.getByRole('textbox', { name: 'Network', exact: true }).fill('nonsense/')
+  await expect(page.locator('.step.won')).toBeVisible()
+  await expect(page.getByText('Not a network')).toBeVisible()
   expect(await findings(page)).toEqual([])
 })
 
