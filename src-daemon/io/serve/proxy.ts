@@ -6,9 +6,10 @@
 import { type ClientRequest, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import type { Duplex } from 'node:stream'
-import { Agent, type Dispatcher } from 'undici'
+import type { Agent, Dispatcher } from 'undici'
 import { connectionNames, isOfOneHop, passesOn } from '../../../src-protocol/machines/serve/identity-headers.ts'
 import type { ProxyTarget } from '../../../src-protocol/machines/serve/proxy-target.ts'
+import { errorText } from '../log/log.ts'
 
 type Pair = readonly [name: string, value: string]
 type Raw = readonly (string | Buffer)[] | undefined | null
@@ -55,14 +56,10 @@ export class ReverseProxy {
       headersTimeout: ANSWER_MS,
       bodyTimeout: 0,
     }
-    try {
-      this.#agentOf(target).dispatch(
-        options,
-        new Relay(request, response, (reason) => this.#fail(response, target, reason)),
-      )
-    } catch (error) {
-      this.#fail(response, target, error instanceof Error ? error.message : String(error))
-    }
+    const relay = new Relay(request, response, (reason) => this.#fail(response, target, reason))
+    this.#agentOf(target)
+      .then((agent) => agent.dispatch(options, relay))
+      .catch((error: unknown) => this.#fail(response, target, errorText(error)))
   }
 
   /** WebSocket and its like: whatever the program answers reaches the caller, and after a 101 the bytes of both. */
@@ -127,22 +124,23 @@ export class ReverseProxy {
     response.end(body)
   }
 
-  #agentOf(target: ProxyTarget): Agent {
+  /** The library is loaded with the first request: most daemons never need its megabytes. */
+  async #agentOf(target: ProxyTarget): Promise<Agent> {
+    const library = await import('undici')
     const key = `${originOf(target)} ${target.socketPath ?? ''} ${target.isInsecure}`
-    let agent = this.#agents.get(key)
-    if (agent === undefined) {
-      agent = new Agent({
-        connections: MAX_CONNECTIONS,
-        pipelining: 1,
-        maxHeaderSize: MAX_HEAD_BYTES,
-        connect: {
-          timeout: CONNECT_MS,
-          rejectUnauthorized: !target.isInsecure,
-          ...(target.socketPath === undefined ? {} : { socketPath: target.socketPath }),
-        },
-      })
-      this.#agents.set(key, agent)
-    }
+    const known = this.#agents.get(key)
+    if (known !== undefined) return known
+    const agent = new library.Agent({
+      connections: MAX_CONNECTIONS,
+      pipelining: 1,
+      maxHeaderSize: MAX_HEAD_BYTES,
+      connect: {
+        timeout: CONNECT_MS,
+        rejectUnauthorized: !target.isInsecure,
+        ...(target.socketPath === undefined ? {} : { socketPath: target.socketPath }),
+      },
+    })
+    this.#agents.set(key, agent)
     return agent
   }
 }
