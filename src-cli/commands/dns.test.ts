@@ -27,7 +27,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-async function dns(line: string, files: { readonly [path: string]: string } = {}) {
+async function dns(line: string, files: { readonly [path: string]: string } = {}, isInteractive = false) {
   const seen = { out: '', err: '' }
   const terminal: Terminal = {
     out: (text) => {
@@ -39,7 +39,7 @@ async function dns(line: string, files: { readonly [path: string]: string } = {}
     draw: () => {},
     env: { HOME: '/home/ann' },
     uid: 1000,
-    isInteractive: false,
+    isInteractive,
     platform: 'linux',
     interrupted: new AbortController().signal,
     now: () => 0,
@@ -269,7 +269,7 @@ describe('pintail dns query', () => {
     expect((await dns('query nas.tail.example')).out).toMatchInlineSnapshot(`
       "DNS query for "nas.tail.example" (A) using internal resolver:
 
-      Answered here: the name belongs to this network.
+      Multiple resolvers available:
 
       Response code: RCodeSuccess
 
@@ -297,7 +297,7 @@ describe('pintail dns query', () => {
     expect((await dns('query nobody.tail.example')).out).toMatchInlineSnapshot(`
       "DNS query for "nobody.tail.example" (A) using internal resolver:
 
-      Answered here: the name belongs to this network.
+      Multiple resolvers available:
 
       Response code: RCodeNameError
 
@@ -312,9 +312,18 @@ describe('pintail dns query', () => {
     expect((await dns('query com.')).out).toContain('DNS query for "com." (A)')
     daemon.status = { ...daemon.status, CurrentTailnet: null }
     says({ rcode: 2 })
-    const { out } = await dns('query nas')
-    expect(out).toContain('DNS query for "nas" (A)')
-    expect(out).toContain('\nNo resolver is known that could be asked; see "pintail dns status".\n')
+    expect((await dns('query nas')).out).toContain('DNS query for "nas" (A)')
+  })
+  test('at a terminal: who answered when nobody was asked; scripts get the stock text', async () => {
+    says(nas)
+    const [here, nobody] = [
+      'Answered here: the name belongs to this network.',
+      'No resolver is known that could be asked',
+    ]
+    expect((await dns('query nas.tail.example', {}, true)).out).toContain(here)
+    expect((await dns('query nas.tail.example')).out).not.toContain(here)
+    says({ rcode: 2 })
+    expect((await dns('query nas.tail.example', {}, true)).out).toContain(nobody)
   })
   test('--json', async () => {
     says(nas, ['10.0.0.53'])

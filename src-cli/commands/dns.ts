@@ -158,7 +158,7 @@ async function query({ args, connect, flags, terminal }: Invocation): Promise<nu
     return 0
   }
   terminal.out(`DNS query for ${quote(name)} (${type}) using internal resolver:\n\n`)
-  terminal.out(resolvers.length === 0 ? nobodyText(code) : resolversText(resolvers))
+  terminal.out(resolvers.length === 0 && terminal.isInteractive ? nobodyText(code) : resolversText(resolvers))
   terminal.out(`\nResponse code: ${code}\n\n`)
   if (code !== 'RCodeSuccess') {
     terminal.out('No answers were returned.\n')
@@ -178,6 +178,7 @@ async function machineName(client: LocalClient, name: string): Promise<string> {
   return suffix === '' ? name : `${name}.${suffix}`
 }
 
+/** For a person; scripts get the stock command's list with nobody in it. */
 function nobodyText(code: string): string {
   return code === 'RCodeServerFailure'
     ? 'No resolver is known that could be asked; see "pintail dns status".\n'
