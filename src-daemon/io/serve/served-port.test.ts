@@ -103,7 +103,7 @@ test('[SVE-4.5] text, redirects, and nothing', async () => {
   expect((await ask(port, '/a/../hi')).status).toBe(400)
 })
 
-test('[SVE-5.4] the program hears who asks from us alone, and sees the path below the mount', async () => {
+test('[SVE-5.1] the program hears who asks from us alone, and sees the path below the mount', async () => {
   const echo = createServer((seen, reply) => {
     reply.setHeader('Keep-Alive', 'timeout=99')
     reply.setHeader('X-Own', ['a', 'b'])
